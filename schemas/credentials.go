@@ -1,0 +1,133 @@
+package schemas
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Credentials is what an admin needs in order to grant access in their cloud.
+// Exactly one member is set, the integration's cloud decides which. None of
+// it is a secret.
+type Credentials struct {
+	AWS   *AWSCredentials   `json:"aws,omitempty"`
+	Azure *AzureCredentials `json:"azure,omitempty"`
+	GCP   *GCPCredentials   `json:"gcp,omitempty"`
+}
+
+// AWSCredentials go into the trust policy of the admin's IAM role.
+type AWSCredentials struct {
+	ExternalID string `json:"external_id"`
+	IAMUserARN string `json:"iam_user_arn"`
+}
+
+// AzureCredentials lead the admin to consent, and name the service principal
+// that gets the role. Azure's member search wants the name's characters before
+// the underscore.
+type AzureCredentials struct {
+	ConsentURL         string `json:"consent_url"`
+	MultiTenantAppName string `json:"multi_tenant_app_name"`
+}
+
+// GCPCredentials name the principal of the admin's custom IAM role.
+type GCPCredentials struct {
+	ServiceAccount string `json:"service_account"`
+}
+
+var (
+	iamUserARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:user/[\w+=,.@/-]{1,512}$`)
+	iamRoleARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}$`)
+	// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+	externalID     = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`)
+	serviceAccount = regexp.MustCompile(`^[a-z][a-z0-9-]{4,28}[a-z0-9]@[a-z0-9.:-]+\.iam\.gserviceaccount\.com$`)
+	azureAppName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 .-]*_[A-Za-z0-9_-]+$`)
+)
+
+// Validate checks that the credentials are of this cloud and well formed. It
+// returns a *FieldError.
+func (c Credentials) Validate(cloud Cloud) error {
+	set := 0
+	for _, is := range []bool{c.AWS != nil, c.Azure != nil, c.GCP != nil} {
+		if is {
+			set++
+		}
+	}
+	if set != 1 {
+		return &FieldError{"credentials", "must hold exactly one of aws, azure and gcp"}
+	}
+	switch {
+	case cloud == AWS && c.AWS != nil:
+		return c.AWS.validate()
+	case cloud == Azure && c.Azure != nil:
+		return c.Azure.validate()
+	case cloud == GCP && c.GCP != nil:
+		return c.GCP.validate()
+	}
+	return &FieldError{"credentials", "must be those of the integration's cloud, " + string(cloud)}
+}
+
+func (c AWSCredentials) validate() error {
+	if !externalID.MatchString(c.ExternalID) {
+		return &FieldError{"credentials.aws.external_id", "must be 2 to 1,224 letters, digits and + = , . @ : / - _"}
+	}
+	if !iamUserARN.MatchString(c.IAMUserARN) {
+		return &FieldError{"credentials.aws.iam_user_arn", "must look like arn:aws:iam::123456789012:user/name"}
+	}
+	return nil
+}
+
+func (c AzureCredentials) validate() error {
+	u, err := url.Parse(c.ConsentURL)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.Query().Get("client_id") == "" {
+		return &FieldError{"credentials.azure.consent_url", "must be an https URL with a client_id"}
+	}
+	if !azureAppName.MatchString(c.MultiTenantAppName) {
+		return &FieldError{"credentials.azure.multi_tenant_app_name", "must be a name, an underscore and a suffix, such as auditferry_1700000000000"}
+	}
+	return nil
+}
+
+func (c GCPCredentials) validate() error {
+	if !serviceAccount.MatchString(c.ServiceAccount) {
+		return &FieldError{"credentials.gcp.service_account", "must look like name@project.iam.gserviceaccount.com"}
+	}
+	return nil
+}
+
+// MemberSearch is what to type into Azure's member search: the app name's
+// characters before the underscore.
+func (c AzureCredentials) MemberSearch() string {
+	name, _, _ := strings.Cut(c.MultiTenantAppName, "_")
+	return name
+}
+
+// Grant is what the admin tells us of their side: the role to assume (AWS) or
+// the tenant to ask (Azure). GCP needs neither.
+type Grant struct {
+	RoleARN  string `json:"role_arn,omitempty"`
+	TenantID string `json:"tenant_id,omitempty"`
+}
+
+// Validate checks that the grant has what the cloud needs and nothing else. It
+// returns a *FieldError.
+func (g Grant) Validate(cloud Cloud) error {
+	if cloud != AWS && g.RoleARN != "" {
+		return &FieldError{"role_arn", "belongs to AWS integrations only; leave it out"}
+	}
+	if cloud != Azure && g.TenantID != "" {
+		return &FieldError{"tenant_id", "belongs to Azure integrations only; leave it out"}
+	}
+	switch cloud {
+	case AWS:
+		if !iamRoleARN.MatchString(g.RoleARN) {
+			return &FieldError{"role_arn", "must look like arn:aws:iam::123456789012:role/name; copy it from the role's page in the IAM console"}
+		}
+	case Azure:
+		if id, err := uuid.Parse(g.TenantID); err != nil || id == uuid.Nil || len(g.TenantID) != 36 {
+			return &FieldError{"tenant_id", "must be a UUID such as 72f988bf-86f1-41af-91ab-2d7cd011db47; copy it from Microsoft Entra ID > Overview"}
+		}
+	}
+	return nil
+}

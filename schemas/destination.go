@@ -1,0 +1,253 @@
+package schemas
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Cloud is where a destination lives.
+type Cloud string
+
+// The clouds.
+const (
+	AWS   Cloud = "aws"
+	Azure Cloud = "azure"
+	GCP   Cloud = "gcp"
+)
+
+// Clouds lists every cloud, in the order in which people are shown them.
+func Clouds() []Cloud { return []Cloud{AWS, Azure, GCP} }
+
+// MaxPrefixBytes bounds a folder prefix, so that the longest object key stays
+// below the 1,024 bytes that all three clouds allow for a name.
+const MaxPrefixBytes = 512
+
+// Destination is a bucket or container plus a folder prefix. Its text form is
+// its canonical URL: two destinations are the same place exactly when their
+// URLs are equal.
+type Destination struct {
+	Cloud   Cloud
+	Account string // storage account, Azure only
+	Bucket  string // bucket, or container on Azure
+	Prefix  string // "" or a path without leading and trailing slash
+}
+
+// ParseDestination reads the URL of a destination:
+//
+//	s3://bucket/prefix/
+//	azure://account.blob.core.windows.net/container/prefix/
+//	gs://bucket/prefix/      (gcs:// is accepted)
+//
+// It checks the cloud's own naming rules and returns a *FieldError that says
+// what to change.
+func ParseDestination(raw string) (Destination, error) {
+	bad := func(format string, args ...any) (Destination, error) {
+		return Destination{}, &FieldError{Field: "destination", Message: fmt.Sprintf(format, args...)}
+	}
+	raw = strings.TrimSpace(raw)
+	scheme, rest, found := strings.Cut(raw, "://")
+	if !found {
+		return bad("must be a URL such as %s", examples())
+	}
+	var d Destination
+	var err error
+	switch strings.ToLower(scheme) {
+	case "s3":
+		d.Cloud = AWS
+		d.Bucket, d.Prefix, _ = strings.Cut(rest, "/")
+		err = checkS3Bucket(d.Bucket)
+	case "azure":
+		d.Cloud = Azure
+		var host string
+		host, rest, _ = strings.Cut(rest, "/")
+		d.Bucket, d.Prefix, _ = strings.Cut(rest, "/")
+		if d.Account, err = azureAccount(host); err == nil {
+			err = checkContainer(d.Bucket)
+		}
+	case "gs", "gcs":
+		d.Cloud = GCP
+		d.Bucket, d.Prefix, _ = strings.Cut(rest, "/")
+		err = checkGCSBucket(d.Bucket)
+	default:
+		return bad("has the unknown scheme %q; use one of %s", scheme, examples())
+	}
+	if err != nil {
+		return bad("%s", err)
+	}
+	d.Prefix = strings.TrimSuffix(d.Prefix, "/")
+	if err := checkPrefix(d.Prefix); err != nil {
+		return bad("%s", err)
+	}
+	return d, nil
+}
+
+// URL is the canonical form; it always ends in a slash.
+func (d Destination) URL() string {
+	var base string
+	switch d.Cloud {
+	case AWS:
+		base = "s3://" + d.Bucket
+	case Azure:
+		base = "azure://" + d.Account + azureHostSuffix + "/" + d.Bucket
+	case GCP:
+		base = "gs://" + d.Bucket
+	default:
+		return ""
+	}
+	if d.Prefix == "" {
+		return base + "/"
+	}
+	return base + "/" + d.Prefix + "/"
+}
+
+func (d Destination) String() string { return d.URL() }
+
+// MarshalText gives the canonical URL.
+func (d Destination) MarshalText() ([]byte, error) { return []byte(d.URL()), nil }
+
+// UnmarshalText reads what ParseDestination reads; the empty text is the zero
+// destination.
+func (d *Destination) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*d = Destination{}
+		return nil
+	}
+	parsed, err := ParseDestination(string(text))
+	if err != nil {
+		return err
+	}
+	*d = parsed
+	return nil
+}
+
+// Key is the full object key of a name inside the destination's folder.
+func (d Destination) Key(name string) string {
+	if d.Prefix == "" {
+		return name
+	}
+	return d.Prefix + "/" + name
+}
+
+// Overlaps tells whether one destination holds the other, or is it.
+func (d Destination) Overlaps(other Destination) bool {
+	a, b := d.URL(), other.URL()
+	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
+}
+
+const azureHostSuffix = ".blob.core.windows.net"
+
+func examples() string {
+	return "s3://bucket/folder/, azure://account" + azureHostSuffix + "/container/folder/ or gs://bucket/folder/"
+}
+
+var (
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+	s3Bucket = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	// https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftstorage
+	azureAccountName = regexp.MustCompile(`^[a-z0-9]{3,24}$`)
+	azureContainer   = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9]){2,62}$`)
+	// https://cloud.google.com/storage/docs/buckets#naming
+	gcsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$`)
+)
+
+func checkS3Bucket(name string) error {
+	if !s3Bucket.MatchString(name) {
+		return fmt.Errorf("has the bucket name %q; S3 bucket names are 3 to 63 lower-case letters, digits, dots and hyphens, and begin and end with a letter or digit", name)
+	}
+	if strings.Contains(name, "..") {
+		return fmt.Errorf("has the bucket name %q; S3 bucket names have no two dots in a row", name)
+	}
+	if _, err := netip.ParseAddr(name); err == nil {
+		return fmt.Errorf("has the bucket name %q; S3 bucket names must not look like an IP address", name)
+	}
+	for _, prefix := range []string{"xn--", "sthree-", "amzn-s3-demo-"} {
+		if strings.HasPrefix(name, prefix) {
+			return fmt.Errorf("has the bucket name %q; S3 reserves names that begin with %q", name, prefix)
+		}
+	}
+	for _, suffix := range []string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"} {
+		if strings.HasSuffix(name, suffix) {
+			return fmt.Errorf("has the bucket name %q; S3 reserves names that end in %q", name, suffix)
+		}
+	}
+	return nil
+}
+
+func azureAccount(host string) (string, error) {
+	account, isBlob := strings.CutSuffix(strings.ToLower(host), azureHostSuffix)
+	if !isBlob {
+		return "", fmt.Errorf("has the host %q; an Azure destination begins with azure://<storage account>%s/", host, azureHostSuffix)
+	}
+	if !azureAccountName.MatchString(account) {
+		return "", fmt.Errorf("has the storage account %q; account names are 3 to 24 lower-case letters and digits", account)
+	}
+	return account, nil
+}
+
+func checkContainer(name string) error {
+	if name == "" {
+		return fmt.Errorf("names no container; write azure://<storage account>%s/<container>/", azureHostSuffix)
+	}
+	if len(name) > 63 || !azureContainer.MatchString(name) {
+		return fmt.Errorf("has the container %q; container names are 3 to 63 lower-case letters, digits and single hyphens, and begin and end with a letter or digit", name)
+	}
+	return nil
+}
+
+func checkGCSBucket(name string) error {
+	limit := 63
+	if strings.Contains(name, ".") {
+		limit = 222
+	}
+	if len(name) < 3 || len(name) > limit {
+		return fmt.Errorf("has the bucket name %q; GCS bucket names are 3 to %d characters long", name, limit)
+	}
+	if _, err := netip.ParseAddr(name); err == nil {
+		return fmt.Errorf("has the bucket name %q; GCS bucket names must not look like an IP address", name)
+	}
+	if strings.HasPrefix(name, "goog") || strings.Contains(name, "google") {
+		return fmt.Errorf("has the bucket name %q; GCS reserves names that begin with goog or contain google", name)
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if len(label) > 63 || !gcsLabel.MatchString(label) {
+			return fmt.Errorf("has the bucket name %q; GCS bucket names are lower-case letters, digits, hyphens, underscores and dots, and each part between dots begins and ends with a letter or digit", name)
+		}
+	}
+	return nil
+}
+
+func checkPrefix(prefix string) error {
+	if prefix == "" {
+		return nil
+	}
+	if len(prefix) > MaxPrefixBytes {
+		return fmt.Errorf("has a folder of %d bytes; at most %d are possible", len(prefix), MaxPrefixBytes)
+	}
+	if !utf8.ValidString(prefix) {
+		return fmt.Errorf("has a folder that is not valid UTF-8")
+	}
+	for _, r := range prefix {
+		// The characters that S3 advises against, GCS forbids in tools, or
+		// that would make one URL mean two places.
+		if unicode.IsControl(r) || strings.ContainsRune(`\?#%*[]{}^"<>|~`+"`", r) {
+			return fmt.Errorf("has the character %q in its folder; use letters, digits and / ! - _ . ' ( ) = + , @ : & $ ; and spaces", r)
+		}
+	}
+	for segment := range strings.SplitSeq(prefix, "/") {
+		switch {
+		case segment == "":
+			return fmt.Errorf("has an empty folder name (two slashes in a row)")
+		case segment == "." || segment == "..":
+			return fmt.Errorf("has the folder name %q, which storage tools read as another folder", segment)
+		case strings.HasSuffix(segment, "."):
+			return fmt.Errorf("has the folder name %q; Azure does not keep a dot at the end of a folder name", segment)
+		case strings.TrimSpace(segment) != segment:
+			return fmt.Errorf("has the folder name %q with a space at its edge", segment)
+		}
+	}
+	return nil
+}

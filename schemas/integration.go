@@ -1,0 +1,247 @@
+package schemas
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// IntegrationStatus is where an integration stands in its life.
+type IntegrationStatus string
+
+// The integration statuses, in the order of a life.
+const (
+	IntegrationProvisioning   IntegrationStatus = "provisioning"    // waiting for credentials
+	IntegrationAwaitingAccess IntegrationStatus = "awaiting_access" // the admin has to grant access
+	IntegrationActive         IntegrationStatus = "active"          // the destination accepts our writes
+	IntegrationDeleting       IntegrationStatus = "deleting"
+	IntegrationDeleted        IntegrationStatus = "deleted"
+)
+
+// Access tells whether the destination really accepts our writes now.
+type Access string
+
+// The access states.
+const (
+	AccessUnknown  Access = "unknown"
+	AccessChecking Access = "checking"
+	AccessGranted  Access = "granted"
+	AccessDenied   Access = "denied"
+)
+
+// Provisioner says who makes an integration's credentials.
+type Provisioner string
+
+// The provisioners.
+const (
+	ProvisionerAuto     Provisioner = "auto"     // the worker, from its configuration
+	ProvisionerExternal Provisioner = "external" // an operator or their automation, over the API
+)
+
+// Integration is an org's permission link to one destination.
+type Integration struct {
+	ID          uuid.UUID         `json:"id"`
+	OrgID       uuid.UUID         `json:"org_id"`
+	Name        string            `json:"name"`
+	Cloud       Cloud             `json:"cloud"`
+	Destination Destination       `json:"destination"`
+	Grant       Grant             `json:"grant"`
+	Provisioner Provisioner       `json:"provisioner"`
+	Credentials *Credentials      `json:"credentials,omitempty"` // nil until provisioned
+	Status      IntegrationStatus `json:"status"`
+	Access      Access            `json:"access"`
+	Report      *AccessReport     `json:"access_report,omitempty"` // the newest check's
+	CreatedAt   time.Time         `json:"created_at"`
+	UpdatedAt   time.Time         `json:"updated_at"`
+	DeletedAt   *time.Time        `json:"deleted_at,omitempty"`
+}
+
+// Live tells whether commands may still be given.
+func (i Integration) Live() bool {
+	return i.Status != IntegrationDeleting && i.Status != IntegrationDeleted
+}
+
+// AccessReport is the outcome of one probe, step by step.
+type AccessReport struct {
+	Granted   bool         `json:"granted"`
+	Steps     []AccessStep `json:"steps"`
+	CheckedAt time.Time    `json:"checked_at"`
+	Attempt   int          `json:"attempt"`
+	NextTryAt *time.Time   `json:"next_try_at,omitempty"` // nil when no further try will come by itself
+}
+
+// StepStatus is the outcome of one step of a probe.
+type StepStatus string
+
+// The step statuses.
+const (
+	StepOK      StepStatus = "ok"
+	StepWarning StepStatus = "warning" // exports work, but something is not as asked for
+	StepFailed  StepStatus = "failed"
+	StepSkipped StepStatus = "skipped" // an earlier step failed
+)
+
+// AccessStep is one thing a probe tried.
+type AccessStep struct {
+	Name    string     `json:"name"` // authenticate, write, list or delete
+	Status  StepStatus `json:"status"`
+	Kind    ErrorKind  `json:"kind,omitempty"`
+	Code    string     `json:"code,omitempty"`    // the cloud's own error code
+	Message string     `json:"message,omitempty"` // what happened and what to do
+}
+
+// Failure is the first failed step; ok is false when there is none.
+func (r AccessReport) Failure() (step AccessStep, ok bool) {
+	for _, s := range r.Steps {
+		if s.Status == StepFailed {
+			return s, true
+		}
+	}
+	return AccessStep{}, false
+}
+
+// IntegrationInput starts an Integration workflow. State is nil on the first
+// run; continue-as-new hands it on.
+type IntegrationInput struct {
+	OrgID         uuid.UUID         `json:"org_id"`
+	IntegrationID uuid.UUID         `json:"integration_id"`
+	State         *IntegrationState `json:"state,omitempty"`
+}
+
+// IntegrationState is all that an Integration workflow must remember from one
+// run to the next, and what its state query answers. What should be stands in
+// Postgres, not here.
+type IntegrationState struct {
+	Cloud       Cloud             `json:"cloud"`
+	Status      IntegrationStatus `json:"status"`
+	Access      Access            `json:"access"`
+	Requested   bool              `json:"requested"`           // the provisioner has the request
+	WaitingFrom time.Time         `json:"waiting_from"`        // when the wait for credentials began
+	Reminded    bool              `json:"reminded"`            // operators have been told that nothing came
+	Check       int               `json:"check"`               // number of access checks started; the newest one counts
+	Attention   string            `json:"attention,omitempty"` // what a person has to look at, in plain words
+	Handled     int               `json:"handled"`             // signals handled in all
+	LastCommand string            `json:"last_command,omitempty"`
+}
+
+// Markdown is what operators read in Temporal's current details.
+func (s IntegrationState) Markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s** on %s, access **%s**", s.Status, s.Cloud, s.Access)
+	if s.LastCommand != "" {
+		fmt.Fprintf(&b, "\n\nLast command: %s", s.LastCommand)
+	}
+	if s.Attention != "" {
+		fmt.Fprintf(&b, "\n\nNeeds attention: %s", s.Attention)
+	}
+	return b.String()
+}
+
+// Provisioned is the provisioning signal. OperationID is that of the operator's
+// call, or of the create operation when the worker provisions itself.
+type Provisioned struct {
+	OperationID uuid.UUID   `json:"operation_id"`
+	Credentials Credentials `json:"credentials"`
+}
+
+// Command asks the Integration workflow to carry out an operation. What is to
+// be done stands in the operation's row.
+type Command struct {
+	OperationID uuid.UUID `json:"operation_id"`
+}
+
+// AccessChanged is how an access check reports to its integration. Check is
+// the number it was started with; a superseded check's report is ignored.
+type AccessChanged struct {
+	Check  int    `json:"check"`
+	Access Access `json:"access"` // granted or denied
+}
+
+// AccessCheckInput starts an AccessCheck workflow. Since and Attempt are zero
+// on the first run.
+type AccessCheckInput struct {
+	OrgID         uuid.UUID `json:"org_id"`
+	IntegrationID uuid.UUID `json:"integration_id"`
+	Check         int       `json:"check"`
+}
+
+// IntegrationRef names one integration of one org.
+type IntegrationRef struct {
+	OrgID         uuid.UUID `json:"org_id"`
+	IntegrationID uuid.UUID `json:"integration_id"`
+}
+
+// OperationRef names the operation that an integration's workflow is carrying
+// out.
+type OperationRef struct {
+	OrgID         uuid.UUID `json:"org_id"`
+	IntegrationID uuid.UUID `json:"integration_id"`
+	OperationID   uuid.UUID `json:"operation_id"`
+}
+
+// LoadIntegrationResult is what a workflow starts from.
+type LoadIntegrationResult struct {
+	Cloud  Cloud             `json:"cloud"`
+	Status IntegrationStatus `json:"status"`
+	Access Access            `json:"access"`
+	Check  int               `json:"check"` // the newest access check's number
+}
+
+// RequestProvisioningResult says who will send the provisioning signal.
+type RequestProvisioningResult struct {
+	Provisioner Provisioner `json:"provisioner"`
+}
+
+// StoreCredentialsInput records the credentials that a provisioning signal
+// brought.
+type StoreCredentialsInput struct {
+	OperationRef
+	Credentials Credentials `json:"credentials"`
+}
+
+// StoreCredentialsResult tells whether they are news: a signal delivered twice
+// is not.
+type StoreCredentialsResult struct {
+	Changed bool `json:"changed"`
+}
+
+// BeginCommandResult tells a workflow whether to go on with a command.
+// Proceed is false for an operation that is unknown, of another integration,
+// or has ended already; Reason then says which.
+type BeginCommandResult struct {
+	Proceed bool   `json:"proceed"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// ApplyExportsResult counts the linked exports whose Temporal schedule was
+// made equal to their row.
+type ApplyExportsResult struct {
+	Applied int `json:"applied"`
+}
+
+// RecordAccessInput stores where an integration stands. Report is nil when
+// nothing was probed.
+type RecordAccessInput struct {
+	IntegrationRef
+	Status IntegrationStatus `json:"status"`
+	Access Access            `json:"access"`
+	Check  int               `json:"check"`
+}
+
+// ProbeInput asks for one attempt of an access check.
+type ProbeInput struct {
+	IntegrationRef
+	Check     int           `json:"check"`
+	Attempt   int           `json:"attempt"`
+	NextTryIn time.Duration `json:"next_try_in"` // pause before the next attempt; 0: this is the last one
+}
+
+// ProbeResult is what a check decides by.
+type ProbeResult struct {
+	Granted    bool      `json:"granted"`
+	Superseded bool      `json:"superseded"` // a newer check has begun; this one is to stop
+	Final      bool      `json:"final"`      // trying again cannot help
+	Kind       ErrorKind `json:"kind,omitempty"`
+}
