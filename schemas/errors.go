@@ -1,6 +1,9 @@
 package schemas
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // ErrorKind sorts what a cloud answered by what can be done about it. It is
 // all that retry decisions look at.
@@ -34,6 +37,10 @@ const (
 	ErrorMailUndelivered        = "MailUndelivered" // the mail server did not take it yet
 )
 
+// ErrIntegrationDeleted is why an operation cannot be carried out any more. Its
+// text is what the admin reads.
+var ErrIntegrationDeleted = errors.New("the integration has been deleted")
+
 // FieldError says which part of an input is wrong and what would be right.
 // Message completes a sentence that begins with the field's name.
 type FieldError struct {
@@ -42,3 +49,38 @@ type FieldError struct {
 }
 
 func (e *FieldError) Error() string { return fmt.Sprintf("%s %s", e.Field, e.Message) }
+
+// errorTypes pairs each kind with the application error type it travels as.
+var errorTypes = []struct {
+	kind ErrorKind
+	name string
+}{
+	{KindDenied, ErrorDestinationDenied},
+	{KindNotFound, ErrorDestinationNotFound},
+	{KindThrottled, ErrorDestinationThrottled},
+	{KindUnavailable, ErrorDestinationUnavailable},
+	{KindInvalid, ErrorDestinationInvalid},
+	{KindConflict, ErrorDestinationConflict},
+}
+
+// ErrorType is the application error type of a kind; ErrorUnexpected when
+// there is no kind.
+func ErrorType(kind ErrorKind) string {
+	for _, pair := range errorTypes {
+		if pair.kind == kind {
+			return pair.name
+		}
+	}
+	return ErrorUnexpected
+}
+
+// KindOfErrorType is the kind behind an application error type, or "" when the
+// type is not one of a destination.
+func KindOfErrorType(errorType string) ErrorKind {
+	for _, pair := range errorTypes {
+		if pair.name == errorType {
+			return pair.kind
+		}
+	}
+	return ""
+}

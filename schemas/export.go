@@ -181,17 +181,17 @@ type BeginRunInput struct {
 // BeginRunResult is what to deliver. Window is nil when there is nothing, or
 // when the export may not run.
 type BeginRunResult struct {
-	RunID  uuid.UUID `json:"run_id"`
-	Window *Window   `json:"window,omitempty"`
-	Reason string    `json:"reason,omitempty"` // why there is no window
+	RunID   uuid.UUID `json:"run_id"`
+	Window  *Window   `json:"window,omitempty"`
+	Resumed bool      `json:"resumed,omitempty"` // an earlier run left the window undelivered
+	Reason  string    `json:"reason,omitempty"`  // why there is no window
 }
 
 // WritePartsInput asks for all parts of a window.
 type WritePartsInput struct {
 	ExportInput
-	IntegrationID uuid.UUID `json:"integration_id"`
-	RunID         uuid.UUID `json:"run_id"`
-	Window        Window    `json:"window"`
+	RunID  uuid.UUID `json:"run_id"`
+	Window Window    `json:"window"`
 }
 
 // WritePartsResult lists the objects that now hold the window, in order.
@@ -204,6 +204,7 @@ type FinishRunInput struct {
 	ExportInput
 	RunID    uuid.UUID `json:"run_id"`
 	WindowID uuid.UUID `json:"window_id"`
+	Resumed  bool      `json:"resumed,omitempty"` // as BeginRun said
 	Objects  []Object  `json:"objects"`
 }
 

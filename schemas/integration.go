@@ -159,8 +159,7 @@ type AccessChanged struct {
 	Access Access `json:"access"` // granted or denied
 }
 
-// AccessCheckInput starts an AccessCheck workflow. Since and Attempt are zero
-// on the first run.
+// AccessCheckInput starts an AccessCheck workflow.
 type AccessCheckInput struct {
 	OrgID         uuid.UUID `json:"org_id"`
 	IntegrationID uuid.UUID `json:"integration_id"`
@@ -189,11 +188,6 @@ type LoadIntegrationResult struct {
 	Check  int               `json:"check"` // the newest access check's number
 }
 
-// RequestProvisioningResult says who will send the provisioning signal.
-type RequestProvisioningResult struct {
-	Provisioner Provisioner `json:"provisioner"`
-}
-
 // StoreCredentialsInput records the credentials that a provisioning signal
 // brought.
 type StoreCredentialsInput struct {
@@ -204,7 +198,8 @@ type StoreCredentialsInput struct {
 // StoreCredentialsResult tells whether they are news: a signal delivered twice
 // is not.
 type StoreCredentialsResult struct {
-	Changed bool `json:"changed"`
+	Changed bool   `json:"changed"`
+	Reason  string `json:"reason,omitempty"` // why they were not stored
 }
 
 // BeginCommandResult tells a workflow whether to go on with a command.
@@ -215,10 +210,11 @@ type BeginCommandResult struct {
 	Reason  string `json:"reason,omitempty"`
 }
 
-// ApplyExportsResult counts the linked exports whose Temporal schedule was
-// made equal to their row.
-type ApplyExportsResult struct {
-	Applied int `json:"applied"`
+// FailOperationInput ends an operation that could not be carried out. Message
+// is for the admin.
+type FailOperationInput struct {
+	OperationRef
+	Message string `json:"message"`
 }
 
 // RecordAccessInput stores where an integration stands. Report is nil when
@@ -235,7 +231,8 @@ type ProbeInput struct {
 	IntegrationRef
 	Check     int           `json:"check"`
 	Attempt   int           `json:"attempt"`
-	NextTryIn time.Duration `json:"next_try_in"` // pause before the next attempt; 0: this is the last one
+	NextTryIn time.Duration `json:"next_try_in"` // pause before the next attempt, if there is one
+	Elapsed   time.Duration `json:"elapsed"`     // since the check began
 }
 
 // ProbeResult is what a check decides by.

@@ -1,0 +1,133 @@
+package workflows
+
+import (
+	"github.com/google/uuid"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/auditferry/auditferry/activities"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// carryOut runs one command. Whether it is still to be done is asked now that
+// its turn has come: a signal may be delivered twice, name an operation that
+// does not exist, or one that another command has ended meanwhile. When a step
+// fails for good the operation ends as failed, so that no admin waits for ever.
+func (e *integration) carryOut(ctx workflow.Context, command schemas.Command, name string, begin any, steps func(schemas.OperationRef) error) error {
+	var a *activities.Integrations
+	op := e.operation(command.OperationID)
+	var begun schemas.BeginCommandResult
+	if err := workflow.ExecuteActivity(recording(ctx, name), begin, op).Get(ctx, &begun); err != nil {
+		return e.fail(ctx, op, err)
+	}
+	if !begun.Proceed {
+		workflow.GetLogger(ctx).Info("Command ignored", "command", name, "operation", command.OperationID, "reason", begun.Reason)
+		return nil
+	}
+	e.state.LastCommand = name
+	if err := steps(op); err != nil {
+		return e.fail(ctx, op, err)
+	}
+	e.state.Attention = ""
+	return workflow.ExecuteActivity(recording(ctx, "finish "+name), a.FinishOperation, op).Get(ctx, nil)
+}
+
+// fail ends an operation that cannot be carried out, and hands the cause on.
+func (e *integration) fail(ctx workflow.Context, op schemas.OperationRef, cause error) error {
+	if ctx.Err() != nil {
+		return cause // the operation is still open, and will be taken up again
+	}
+	var a *activities.Integrations
+	input := schemas.FailOperationInput{OperationRef: op, Message: reason(cause)}
+	if err := workflow.ExecuteActivity(recording(ctx, "record failure"), a.FailOperation, input).Get(ctx, nil); err != nil {
+		return err
+	}
+	return cause
+}
+
+// updateDestination moves the integration, and its linked exports as the admin
+// chose, to another place in the same cloud.
+func (e *integration) updateDestination(ctx workflow.Context, command schemas.Command) error {
+	var a *activities.Integrations
+	return e.carryOut(ctx, command, "update destination", a.UpdateDestination, func(op schemas.OperationRef) error {
+		if err := e.applyExports(ctx); err != nil {
+			return err
+		}
+		e.notify(ctx, schemas.NoticeDestinationUpdated, &op.OperationID)
+		if e.state.Status == schemas.IntegrationProvisioning {
+			return nil // there are no credentials to check access with
+		}
+		e.state.Status = schemas.IntegrationAwaitingAccess
+		return e.checkAccess(ctx)
+	})
+}
+
+// recheckAccess begins a new access check, whatever the last one found.
+func (e *integration) recheckAccess(ctx workflow.Context, command schemas.Command) error {
+	var a *activities.Integrations
+	return e.carryOut(ctx, command, "check access", a.BeginAccessCheck, func(schemas.OperationRef) error {
+		return e.checkAccess(ctx)
+	})
+}
+
+// delete ends the integration. Nothing of it can be undone, so the order is
+// that of growing consequence: stop, revoke, forget.
+func (e *integration) delete(ctx workflow.Context, command schemas.Command) error {
+	var a *activities.Integrations
+	op := e.operation(command.OperationID)
+	var begun schemas.BeginCommandResult
+	if err := workflow.ExecuteActivity(recording(ctx, "delete"), a.BeginDelete, op).Get(ctx, &begun); err != nil {
+		return e.fail(ctx, op, err)
+	}
+	if !begun.Proceed {
+		workflow.GetLogger(ctx).Info("Command ignored", "command", "delete", "operation", op.OperationID, "reason", begun.Reason)
+		return nil
+	}
+	e.state.LastCommand = "delete"
+	e.state.Status = schemas.IntegrationDeleting
+	if e.cancelRequest != nil {
+		e.cancelRequest()
+	}
+	if err := e.stopEverything(ctx); err != nil {
+		return err
+	}
+	var p *activities.Provisioning
+	if err := workflow.ExecuteActivity(recording(ctx, "revoke credentials"), p.RevokeCredentials, e.ref).Get(ctx, nil); err != nil {
+		return err
+	}
+	if err := workflow.ExecuteActivity(recording(ctx, "finish delete"), a.FinishDelete, op).Get(ctx, nil); err != nil {
+		return err
+	}
+	e.notify(ctx, schemas.NoticeIntegrationDeleted, &op.OperationID)
+	e.state.Status = schemas.IntegrationDeleted
+	e.state.Attention = ""
+	return nil
+}
+
+// stopEverything ends the access check, the schedules and the runs of the
+// linked exports.
+func (e *integration) stopEverything(ctx workflow.Context) error {
+	e.stopAccessCheck(ctx)
+	if err := e.applyExports(ctx); err != nil {
+		return err
+	}
+	var a *activities.Schedules
+	err := workflow.ExecuteActivity(stopping(ctx, "stop running exports"), a.StopRuns, e.ref).Get(ctx, nil)
+	if err != nil && ctx.Err() == nil {
+		// A run that does not stop in time cannot deliver any more: what it
+		// would record is refused.
+		workflow.GetLogger(ctx).Warn("Runs left behind", "error", err)
+		return nil
+	}
+	return err
+}
+
+// applyExports makes the Temporal schedules of the linked exports equal their
+// rows.
+func (e *integration) applyExports(ctx workflow.Context) error {
+	var a *activities.Schedules
+	return workflow.ExecuteActivity(recording(ctx, "apply linked exports"), a.ApplyLinked, e.ref).Get(ctx, nil)
+}
+
+func (e *integration) operation(id uuid.UUID) schemas.OperationRef {
+	return schemas.OperationRef{OrgID: e.ref.OrgID, IntegrationID: e.ref.IntegrationID, OperationID: id}
+}

@@ -1,0 +1,75 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/auditferry/auditferry/activities"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// requestProvisioning hands the request to the provisioner, once, without
+// waiting for it: a delete must not have to.
+func (e *integration) requestProvisioning(ctx workflow.Context) {
+	if e.state.Requested || e.request != nil || e.state.Status != schemas.IntegrationProvisioning {
+		return
+	}
+	var a *activities.Provisioning
+	requestCtx, cancel := workflow.WithCancel(ctx)
+	e.cancelRequest = cancel
+	e.request = workflow.ExecuteActivity(recording(requestCtx, "ask for credentials"), a.RequestProvisioning, e.ref)
+	e.inbox.AddFuture(e.request, func(f workflow.Future) {
+		e.request = nil
+		if err := f.Get(ctx, nil); err != nil {
+			if temporal.IsCanceledError(err) {
+				return
+			}
+			// An operator may still provision by hand, so the wait goes on.
+			e.needAttention(ctx, "ask for credentials", err)
+			e.notify(ctx, schemas.NoticeProvisioningWaiting, nil)
+			e.state.Reminded = true
+		}
+		e.state.Requested = true
+	})
+}
+
+// remind tells the operators of an integration that nobody has provisioned.
+func (e *integration) remind(ctx workflow.Context) {
+	if e.reminder != nil || e.state.Reminded || !e.state.Requested || e.state.Status != schemas.IntegrationProvisioning {
+		return
+	}
+	wait := reminderAfter - workflow.Now(ctx).Sub(e.state.WaitingFrom)
+	e.reminder = workflow.NewTimerWithOptions(ctx, max(wait, 0), workflow.TimerOptions{Summary: "remind the operators"})
+	e.inbox.AddFuture(e.reminder, func(f workflow.Future) {
+		if f.Get(ctx, nil) != nil || e.state.Status != schemas.IntegrationProvisioning {
+			return
+		}
+		e.changed = true
+		e.state.Reminded = true
+		e.notify(ctx, schemas.NoticeProvisioningWaiting, nil)
+	})
+}
+
+// provisioned stores the credentials, tells the admins what to do with them
+// and begins to watch for access. Later credentials replace earlier ones; the
+// same ones again are no news.
+func (e *integration) provisioned(ctx workflow.Context, signal schemas.Provisioned) error {
+	var a *activities.Integrations
+	var stored schemas.StoreCredentialsResult
+	err := workflow.ExecuteActivity(recording(ctx, "store credentials"), a.StoreCredentials, schemas.StoreCredentialsInput{
+		OperationRef: e.operation(signal.OperationID),
+		Credentials:  signal.Credentials,
+	}).Get(ctx, &stored)
+	if err != nil {
+		return err
+	}
+	if !stored.Changed {
+		workflow.GetLogger(ctx).Info("Provisioning signal ignored", "operation", signal.OperationID, "reason", stored.Reason)
+		return nil
+	}
+	e.state.Attention = ""
+	e.state.LastCommand = "provisioned"
+	e.state.Status = schemas.IntegrationAwaitingAccess
+	e.notify(ctx, schemas.NoticeIntegrationReady, &signal.OperationID)
+	return e.checkAccess(ctx)
+}

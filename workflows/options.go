@@ -1,0 +1,142 @@
+package workflows
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/auditferry/auditferry/schemas"
+)
+
+const (
+	// recordTimeout bounds one attempt of an activity that makes a few calls to
+	// Postgres or Temporal.
+	recordTimeout = time.Minute
+
+	// stopTimeout is how long a delete waits for cancelled runs. Past it they
+	// are left behind: a run that was superseded cannot deliver any more.
+	stopTimeout = 10 * time.Minute
+
+	// probeTimeout bounds one attempt to use a destination: four requests that
+	// the clouds answer within seconds.
+	probeTimeout = 2 * time.Minute
+
+	// mailTimeout bounds one SMTP conversation.
+	mailTimeout = 2 * time.Minute
+
+	// mailBudget is how long a mail is tried. Past it the news is stale, and the
+	// Notice workflow fails in the operators' sight.
+	mailBudget = 7 * 24 * time.Hour
+
+	// writeTimeout bounds a window: the largest budget of any error kind (24 h)
+	// and time to write. Each attempt is watched by its heartbeat, not by this.
+	writeTimeout = 36 * time.Hour
+
+	// heartbeatTimeout is how soon a lost worker is noticed. Activities report
+	// at least every few seconds while they write.
+	heartbeatTimeout = 30 * time.Second
+
+	// reminderAfter is when operators hear of an integration that nobody has
+	// provisioned.
+	reminderAfter = 24 * time.Hour
+
+	// windowsPerRun keeps the history of an export that catches up short.
+	windowsPerRun = 50
+)
+
+// retries is the one retry policy. How long a kind of error may be retried is
+// decided by the activities, which know the kind.
+var retries = &temporal.RetryPolicy{
+	InitialInterval:    time.Second,
+	BackoffCoefficient: 2,
+	MaximumInterval:    2 * time.Minute,
+}
+
+// recording is for activities that record something; they are tried until they
+// succeed, because nothing sensible could be done without them.
+func recording(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           schemas.TaskQueueControl,
+		StartToCloseTimeout: recordTimeout,
+		RetryPolicy:         retries,
+		Summary:             summary,
+	})
+}
+
+// probing is for one look at a destination. The access check is the loop, so
+// only a lost worker is retried here.
+func probing(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           schemas.TaskQueueControl,
+		StartToCloseTimeout: probeTimeout,
+		RetryPolicy:         retries,
+		Summary:             summary,
+	})
+}
+
+// stopping is for waiting until cancelled runs have ended.
+func stopping(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              schemas.TaskQueueControl,
+		StartToCloseTimeout:    recordTimeout,
+		ScheduleToCloseTimeout: stopTimeout,
+		RetryPolicy:            retries,
+		Summary:                summary,
+	})
+}
+
+// mailing is for one mail to one address.
+func mailing(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              schemas.TaskQueueControl,
+		StartToCloseTimeout:    mailTimeout,
+		ScheduleToCloseTimeout: mailBudget,
+		RetryPolicy:            retries,
+		Summary:                summary,
+	})
+}
+
+// writing is for moving a window's events.
+func writing(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              schemas.TaskQueueExport,
+		StartToCloseTimeout:    writeTimeout,
+		ScheduleToCloseTimeout: writeTimeout,
+		HeartbeatTimeout:       heartbeatTimeout,
+		WaitForCancellation:    true, // a cancelled run has let go of the destination when it ends
+		RetryPolicy:            retries,
+		Summary:                summary,
+	})
+}
+
+// accessPause is the pause after the n-th attempt, n from 1: short at first
+// for those who watch, then longer.
+func accessPause(attempt int) time.Duration {
+	return min(time.Second<<min(attempt, 7), 2*time.Minute)
+}
+
+// beside is for children that live on when their parent completes or continues
+// as new.
+func beside(ctx workflow.Context, id, summary string, reuse enumspb.WorkflowIdReusePolicy, ref schemas.IntegrationRef) workflow.Context {
+	return workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:            id,
+		TaskQueue:             schemas.TaskQueueControl,
+		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		WorkflowIDReusePolicy: reuse,
+		StaticSummary:         summary,
+		TypedSearchAttributes: searchAttributes(ref),
+	})
+}
+
+func searchAttributes(ref schemas.IntegrationRef) temporal.SearchAttributes {
+	keyword := func(name string, id uuid.UUID) temporal.SearchAttributeUpdate {
+		return temporal.NewSearchAttributeKeyKeyword(name).ValueSet(id.String())
+	}
+	return temporal.NewSearchAttributes(
+		keyword(schemas.SearchOrg, ref.OrgID),
+		keyword(schemas.SearchIntegration, ref.IntegrationID),
+	)
+}
