@@ -39,8 +39,9 @@ type GCPCredentials struct {
 var (
 	iamUserARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:user/[\w+=,.@/-]{1,512}$`)
 	iamRoleARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}$`)
-	// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
-	externalID     = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`)
+	// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html;
+	// its length is checked apart, as Go's expressions count to 1,000 only.
+	externalID     = regexp.MustCompile(`^[\w+=,.@:/-]+$`)
 	serviceAccount = regexp.MustCompile(`^[a-z][a-z0-9-]{4,28}[a-z0-9]@[a-z0-9.:-]+\.iam\.gserviceaccount\.com$`)
 	azureAppName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 .-]*_[A-Za-z0-9_-]+$`)
 )
@@ -69,7 +70,7 @@ func (c Credentials) Validate(cloud Cloud) error {
 }
 
 func (c AWSCredentials) validate() error {
-	if !externalID.MatchString(c.ExternalID) {
+	if n := len(c.ExternalID); n < 2 || n > 1224 || !externalID.MatchString(c.ExternalID) {
 		return &FieldError{"credentials.aws.external_id", "must be 2 to 1,224 letters, digits and + = , . @ : / - _"}
 	}
 	if !iamUserARN.MatchString(c.IAMUserARN) {
