@@ -1,0 +1,38 @@
+package tools
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+//go:embed package.json package-lock.json
+var npmFiles embed.FS
+
+// npm installs all npm packages of the lock file into a folder named after its
+// hash, and returns the script entry there.
+func (in installer) npm(ctx context.Context, entry string) (string, error) {
+	lock, err := npmFiles.ReadFile("package-lock.json")
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(lock)
+	dir := filepath.Join(in.dev, "npm-"+hex.EncodeToString(sum[:6]))
+	return filepath.Join(dir, "node_modules", filepath.FromSlash(entry)), in.once(ctx, dir, func(tmp string) error {
+		if _, err := exec.LookPath("npm"); err != nil {
+			return fmt.Errorf("azurite, maildev and the OIDC provider need Node.js 20 or newer with npm: %w", err)
+		}
+		in.say("installing npm packages for the local stack (first time only, about a minute)")
+		if err := os.CopyFS(tmp, npmFiles); err != nil {
+			return err
+		}
+		cmd := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+		cmd.Dir = tmp
+		return in.run(cmd)
+	})
+}
