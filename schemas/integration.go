@@ -195,16 +195,9 @@ type StoreCredentialsInput struct {
 	Credentials Credentials `json:"credentials"`
 }
 
-// StoreCredentialsResult tells whether they are news: a signal delivered twice
-// is not.
-type StoreCredentialsResult struct {
-	Changed bool   `json:"changed"`
-	Reason  string `json:"reason,omitempty"` // why they were not stored
-}
-
 // BeginCommandResult tells a workflow whether to go on with a command.
 // Proceed is false for an operation that is unknown, of another integration,
-// or has ended already; Reason then says which.
+// or has ended; Reason then says which.
 type BeginCommandResult struct {
 	Proceed bool   `json:"proceed"`
 	Reason  string `json:"reason,omitempty"`

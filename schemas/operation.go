@@ -54,18 +54,19 @@ func (s OperationStatus) Ended() bool { return s == OperationSucceeded || s == O
 
 // Operation is one admin command with its outcome.
 type Operation struct {
-	ID            uuid.UUID       `json:"id"`
-	OrgID         uuid.UUID       `json:"org_id"`
-	Kind          OperationKind   `json:"kind"`
-	IntegrationID *uuid.UUID      `json:"integration_id,omitempty"`
-	ExportID      *uuid.UUID      `json:"export_id,omitempty"`
-	Params        OperationParams `json:"params"`
-	Status        OperationStatus `json:"status"`
-	Error         string          `json:"error,omitempty"` // why it failed, for the admin
-	RequestedBy   string          `json:"requested_by"`    // name of the API key or person
-	SpecVersion   int             `json:"-"`               // the export's version this operation asks for
-	CreatedAt     time.Time       `json:"created_at"`
-	EndedAt       *time.Time      `json:"ended_at,omitempty"`
+	ID            uuid.UUID        `json:"id"`
+	OrgID         uuid.UUID        `json:"org_id"`
+	Kind          OperationKind    `json:"kind"`
+	IntegrationID *uuid.UUID       `json:"integration_id,omitempty"`
+	ExportID      *uuid.UUID       `json:"export_id,omitempty"`
+	Params        OperationParams  `json:"params"`
+	Status        OperationStatus  `json:"status"`
+	Outcome       OperationOutcome `json:"outcome"`
+	Error         string           `json:"error,omitempty"` // why it failed, for the admin
+	RequestedBy   string           `json:"requested_by"`    // name of the API key or person
+	SpecVersion   int              `json:"-"`               // the export's version this operation asks for
+	CreatedAt     time.Time        `json:"created_at"`
+	EndedAt       *time.Time       `json:"ended_at,omitempty"`
 }
 
 // OperationParams is what an operation was asked to do, as far as its kind
@@ -75,4 +76,13 @@ type OperationParams struct {
 	Retarget    bool         `json:"retarget,omitempty"`       // update_destination, resume_export
 	DeleteLinks bool         `json:"delete_exports,omitempty"` // delete_integration
 	Credentials *Credentials `json:"credentials,omitempty"`    // provision
+}
+
+// OperationOutcome is what an operation did beyond what was asked for, as far
+// as its kind says so.
+type OperationOutcome struct {
+	PreviousDestination Destination `json:"previous_destination,omitzero"` // update_destination
+	ExportsRetargeted   int         `json:"exports_retargeted,omitempty"`
+	ExportsPaused       int         `json:"exports_paused,omitempty"`
+	ExportsDeleted      int         `json:"exports_deleted,omitempty"`
 }

@@ -8,26 +8,26 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
-// carryOut runs one command. Whether it is still to be done is asked now that
-// its turn has come: a signal may be delivered twice, name an operation that
-// does not exist, or one that another command has ended meanwhile. When a step
-// fails for good the operation ends as failed, so that no admin waits for ever.
-func (e *integration) carryOut(ctx workflow.Context, command schemas.Command, name string, begin any, steps func(schemas.OperationRef) error) error {
-	var a *activities.Integrations
-	op := e.operation(command.OperationID)
+// carryOut runs one command. begin, called with input, answers whether it is
+// still to be done now that its turn has come: a signal may be delivered twice,
+// name an operation that does not exist, or one that another command has ended
+// meanwhile. When a step fails for good the operation ends as failed, so that
+// no admin waits for ever.
+func (e *integration) carryOut(ctx workflow.Context, name string, op schemas.OperationRef, begin, input any, steps func() error) error {
 	var begun schemas.BeginCommandResult
-	if err := workflow.ExecuteActivity(recording(ctx, name), begin, op).Get(ctx, &begun); err != nil {
+	if err := workflow.ExecuteActivity(recording(ctx, name), begin, input).Get(ctx, &begun); err != nil {
 		return e.fail(ctx, op, err)
 	}
 	if !begun.Proceed {
-		workflow.GetLogger(ctx).Info("Command ignored", "command", name, "operation", command.OperationID, "reason", begun.Reason)
+		workflow.GetLogger(ctx).Info("Command ignored", "command", name, "operation", op.OperationID, "reason", begun.Reason)
 		return nil
 	}
 	e.state.LastCommand = name
-	if err := steps(op); err != nil {
+	e.state.Attention = ""
+	if err := steps(); err != nil {
 		return e.fail(ctx, op, err)
 	}
-	e.state.Attention = ""
+	var a *activities.Integrations
 	return workflow.ExecuteActivity(recording(ctx, "finish "+name), a.FinishOperation, op).Get(ctx, nil)
 }
 
@@ -48,7 +48,8 @@ func (e *integration) fail(ctx workflow.Context, op schemas.OperationRef, cause 
 // chose, to another place in the same cloud.
 func (e *integration) updateDestination(ctx workflow.Context, command schemas.Command) error {
 	var a *activities.Integrations
-	return e.carryOut(ctx, command, "update destination", a.UpdateDestination, func(op schemas.OperationRef) error {
+	op := e.operation(command.OperationID)
+	return e.carryOut(ctx, "update destination", op, a.UpdateDestination, op, func() error {
 		if err := e.applyExports(ctx); err != nil {
 			return err
 		}
@@ -64,7 +65,8 @@ func (e *integration) updateDestination(ctx workflow.Context, command schemas.Co
 // recheckAccess begins a new access check, whatever the last one found.
 func (e *integration) recheckAccess(ctx workflow.Context, command schemas.Command) error {
 	var a *activities.Integrations
-	return e.carryOut(ctx, command, "check access", a.BeginAccessCheck, func(schemas.OperationRef) error {
+	op := e.operation(command.OperationID)
+	return e.carryOut(ctx, "check access", op, a.BeginAccessCheck, op, func() error {
 		return e.checkAccess(ctx)
 	})
 }
@@ -73,34 +75,26 @@ func (e *integration) recheckAccess(ctx workflow.Context, command schemas.Comman
 // that of growing consequence: stop, revoke, forget.
 func (e *integration) delete(ctx workflow.Context, command schemas.Command) error {
 	var a *activities.Integrations
-	op := e.operation(command.OperationID)
-	var begun schemas.BeginCommandResult
-	if err := workflow.ExecuteActivity(recording(ctx, "delete"), a.BeginDelete, op).Get(ctx, &begun); err != nil {
-		return e.fail(ctx, op, err)
-	}
-	if !begun.Proceed {
-		workflow.GetLogger(ctx).Info("Command ignored", "command", "delete", "operation", op.OperationID, "reason", begun.Reason)
-		return nil
-	}
-	e.state.LastCommand = "delete"
-	e.state.Status = schemas.IntegrationDeleting
-	if e.cancelRequest != nil {
-		e.cancelRequest()
-	}
-	if err := e.stopEverything(ctx); err != nil {
-		return err
-	}
 	var p *activities.Provisioning
-	if err := workflow.ExecuteActivity(recording(ctx, "revoke credentials"), p.RevokeCredentials, e.ref).Get(ctx, nil); err != nil {
-		return err
-	}
-	if err := workflow.ExecuteActivity(recording(ctx, "finish delete"), a.FinishDelete, op).Get(ctx, nil); err != nil {
-		return err
-	}
-	e.notify(ctx, schemas.NoticeIntegrationDeleted, &op.OperationID)
-	e.state.Status = schemas.IntegrationDeleted
-	e.state.Attention = ""
-	return nil
+	op := e.operation(command.OperationID)
+	return e.carryOut(ctx, "delete", op, a.BeginDelete, op, func() error {
+		e.state.Status = schemas.IntegrationDeleting
+		if e.cancelRequest != nil {
+			e.cancelRequest()
+		}
+		if err := e.stopEverything(ctx); err != nil {
+			return err
+		}
+		if err := workflow.ExecuteActivity(recording(ctx, "revoke credentials"), p.RevokeCredentials, e.ref).Get(ctx, nil); err != nil {
+			return err
+		}
+		if err := workflow.ExecuteActivity(recording(ctx, "forget"), a.FinishDelete, op).Get(ctx, nil); err != nil {
+			return err
+		}
+		e.notify(ctx, schemas.NoticeIntegrationDeleted, &op.OperationID)
+		e.state.Status = schemas.IntegrationDeleted
+		return nil
+	})
 }
 
 // stopEverything ends the access check, the schedules and the runs of the

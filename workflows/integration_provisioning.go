@@ -55,21 +55,11 @@ func (e *integration) remind(ctx workflow.Context) {
 // same ones again are no news.
 func (e *integration) provisioned(ctx workflow.Context, signal schemas.Provisioned) error {
 	var a *activities.Integrations
-	var stored schemas.StoreCredentialsResult
-	err := workflow.ExecuteActivity(recording(ctx, "store credentials"), a.StoreCredentials, schemas.StoreCredentialsInput{
-		OperationRef: e.operation(signal.OperationID),
-		Credentials:  signal.Credentials,
-	}).Get(ctx, &stored)
-	if err != nil {
-		return err
-	}
-	if !stored.Changed {
-		workflow.GetLogger(ctx).Info("Provisioning signal ignored", "operation", signal.OperationID, "reason", stored.Reason)
-		return nil
-	}
-	e.state.Attention = ""
-	e.state.LastCommand = "provisioned"
-	e.state.Status = schemas.IntegrationAwaitingAccess
-	e.notify(ctx, schemas.NoticeIntegrationReady, &signal.OperationID)
-	return e.checkAccess(ctx)
+	op := e.operation(signal.OperationID)
+	input := schemas.StoreCredentialsInput{OperationRef: op, Credentials: signal.Credentials}
+	return e.carryOut(ctx, "provisioned", op, a.StoreCredentials, input, func() error {
+		e.state.Status = schemas.IntegrationAwaitingAccess
+		e.notify(ctx, schemas.NoticeIntegrationReady, &op.OperationID)
+		return e.checkAccess(ctx)
+	})
 }

@@ -54,11 +54,12 @@ type Worker struct {
 	MailFrom       string   `env:"MAIL_FROM,required,notEmpty"`
 	OperatorEmails []string `env:"OPERATOR_EMAILS"`
 
-	Export    Export
-	AWS       AWS           `envPrefix:"AWS_"`
-	Azure     Azure         `envPrefix:"AZURE_"`
-	GCP       GCP           `envPrefix:"GCP_"`
-	Reconcile time.Duration `env:"RECONCILE_EVERY" envDefault:"1m"`
+	Export         Export
+	AWS            AWS           `envPrefix:"AWS_"`
+	Azure          Azure         `envPrefix:"AZURE_"`
+	GCP            GCP           `envPrefix:"GCP_"`
+	ReconcileEvery time.Duration `env:"RECONCILE_EVERY" envDefault:"1m"`
+	Retention      time.Duration `env:"RETENTION" envDefault:"720h"` // how long events are kept
 }
 
 // Export bounds what one run takes on.
@@ -66,6 +67,7 @@ type Export struct {
 	WindowRows int64 `env:"EXPORT_WINDOW_ROWS" envDefault:"10000000"`
 	PartBytes  int64 `env:"EXPORT_PART_BYTES" envDefault:"67108864"` // target size of an object
 	Parallel   int   `env:"EXPORT_PARALLEL_PARTS" envDefault:"2"`
+	Concurrent int   `env:"EXPORT_CONCURRENT" envDefault:"4"`        // exports a worker writes at a time
 	SpillBytes int   `env:"EXPORT_SPILL_BYTES" envDefault:"8388608"` // a part above this goes to a temporary file
 }
 
@@ -166,6 +168,9 @@ func (e Export) validate() error {
 	}
 	if e.Parallel < 1 || e.Parallel > 64 {
 		errs = append(errs, wrong("EXPORT_PARALLEL_PARTS", "must be from 1 to 64"))
+	}
+	if e.Concurrent < 1 {
+		errs = append(errs, wrong("EXPORT_CONCURRENT", "must be at least 1"))
 	}
 	if e.SpillBytes < 0 {
 		errs = append(errs, wrong("EXPORT_SPILL_BYTES", "must not be negative"))

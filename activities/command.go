@@ -1,0 +1,63 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// lockCommand locks an integration and the operation it is asked to carry out.
+// A non-empty refusal says why the operation must not be carried out: it is
+// unknown, of another integration or kind, or has ended.
+func lockCommand(ctx context.Context, tx *postgres.Tx, in schemas.OperationRef, kinds ...schemas.OperationKind) (
+	integration schemas.Integration, op schemas.Operation, refusal string, err error,
+) {
+	integration, err = tx.LockIntegration(ctx, in.IntegrationID)
+	if err != nil {
+		return integration, op, "", err
+	}
+	op, err = tx.LockOperation(ctx, in.OperationID)
+	switch {
+	case errors.Is(err, postgres.ErrNotFound):
+		return integration, op, "there is no such operation", nil
+	case err != nil:
+		return integration, op, "", err
+	case op.IntegrationID == nil || *op.IntegrationID != in.IntegrationID:
+		return integration, op, "the operation is of another integration", nil
+	case !slices.Contains(kinds, op.Kind):
+		return integration, op, fmt.Sprintf("the operation is of kind %s", op.Kind), nil
+	case op.Status.Ended():
+		return integration, op, fmt.Sprintf("the operation has %s", op.Status), nil
+	}
+	return integration, op, "", nil
+}
+
+// audit records what the service itself did as an event of the org.
+func audit(ctx context.Context, tx *postgres.Tx, action string, integration schemas.Integration) error {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("make an event ID: %w", err)
+	}
+	metadata, err := json.Marshal(map[string]any{"cloud": integration.Cloud})
+	if err != nil {
+		return fmt.Errorf("serialize metadata: %w", err)
+	}
+	_, err = tx.AppendEvents(ctx, []schemas.Event{{
+		ID:         id,
+		OccurredAt: time.Now().UTC(),
+		Action:     action,
+		Actor:      schemas.Actor{Type: "service", ID: "auditferry", Name: "Auditferry"},
+		Targets:    []schemas.Target{{Type: "integration", ID: integration.ID.String(), Name: integration.Name}},
+		Outcome:    schemas.OutcomeSuccess,
+		Metadata:   metadata,
+	}})
+	return err
+}

@@ -1,0 +1,201 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/auditferry/auditferry/internal/destination"
+	"github.com/auditferry/auditferry/internal/encode"
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// heartbeatEvery keeps well inside the workflow's heartbeat timeout of 30 s.
+const heartbeatEvery = 5 * time.Second
+
+// WriteParts stores every part of the window as one object, a few at a time.
+// Finished objects travel in the heartbeat, so a restarted activity goes on
+// where the last one was. An object that an attempt stored without living to
+// report it is found to be the same and left alone.
+func (a *Exports) WriteParts(ctx context.Context, in schemas.WritePartsInput) (schemas.WritePartsResult, error) {
+	place, err := a.open(ctx, in)
+	if err != nil {
+		return schemas.WritePartsResult{}, toTemporal(ctx, err)
+	}
+	defer place.Close() //nolint:errcheck // every object has been acknowledged by then
+	done := resumeProgress(ctx)
+	stop := done.report(ctx)
+	defer stop()
+
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(a.Limits.Parallel)
+	for n := range in.Window.Parts() {
+		if done.has(n) {
+			continue
+		}
+		group.Go(func() error {
+			object, err := a.writePart(groupCtx, place, in, n)
+			if err != nil {
+				return fmt.Errorf("part %d: %w", n, err)
+			}
+			done.add(ctx, object)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return schemas.WritePartsResult{}, toTemporal(ctx, err)
+	}
+	return schemas.WritePartsResult{Objects: done.sorted()}, nil
+}
+
+func (a *Exports) open(ctx context.Context, in schemas.WritePartsInput) (destination.Destination, error) {
+	var integration schemas.Integration
+	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) error {
+		export, err := tx.Export(ctx, in.ExportID)
+		if err != nil {
+			return err
+		}
+		integration, err = tx.Integration(ctx, export.IntegrationID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if integration.Credentials == nil {
+		return nil, &destination.Error{
+			Kind:    schemas.KindDenied,
+			Op:      "open",
+			Place:   in.Window.Destination.URL(),
+			Message: "the integration has no credentials yet; they come with its provisioning",
+		}
+	}
+	return openDestination(ctx, a.Destinations, integration, in.Window.Destination)
+}
+
+// writePart reads, encodes and stores one part. The bytes are complete before
+// the first one is sent, so that their size and checksums go ahead of them.
+func (a *Exports) writePart(ctx context.Context, place destination.Destination, in schemas.WritePartsInput, n int) (schemas.Object, error) {
+	first, last := in.Window.Part(n)
+	var recordedAt time.Time
+	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) (err error) {
+		recordedAt, err = tx.RecordedAt(ctx, first)
+		return err
+	})
+	if err != nil {
+		return schemas.Object{}, err
+	}
+	spool := encode.NewSpool(a.Limits.TempDir, a.Limits.SpillBytes)
+	defer spool.Close() //nolint:errcheck // removing a temporary file; the object does not depend on it
+	if err := a.encodePart(ctx, spool, in, first, last); err != nil {
+		return schemas.Object{}, err
+	}
+	body, err := spool.Reader()
+	if err != nil {
+		return schemas.Object{}, err
+	}
+	sums := spool.Sums()
+	object := schemas.Object{
+		Part:     n,
+		Key:      in.Window.Destination.Key(in.Window.Name(first, last, recordedAt)),
+		FirstSeq: first,
+		LastSeq:  last,
+		Rows:     last - first + 1,
+		Bytes:    spool.Size(),
+		SHA256:   fmt.Sprintf("%x", sums.SHA256),
+	}
+	return object, place.Put(ctx, object.Key, destination.Object{
+		Body:        body,
+		Size:        object.Bytes,
+		MD5:         sums.MD5,
+		SHA256:      sums.SHA256,
+		ContentType: encode.ContentType(in.Window.Format, in.Window.Compression),
+	})
+}
+
+func (a *Exports) encodePart(ctx context.Context, spool *encode.Spool, in schemas.WritePartsInput, first, last int64) error {
+	writer, err := encode.NewWriter(spool, in.Window.Format, in.Window.Compression)
+	if err != nil {
+		return err
+	}
+	rows, err := a.Store.CopyEvents(ctx, in.OrgID, first, last, writer.WriteRow)
+	if closeErr := writer.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	if want := last - first + 1; rows != want {
+		return fmt.Errorf("events %d to %d: %d of %d are there; the others have expired", first, last, rows, want)
+	}
+	return nil
+}
+
+// progress is the set of finished objects, shared by the parts being written.
+type progress struct {
+	mu      sync.Mutex
+	objects map[int]schemas.Object
+}
+
+func resumeProgress(ctx context.Context) *progress {
+	p := &progress{objects: map[int]schemas.Object{}}
+	var finished []schemas.Object
+	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &finished) == nil {
+		for _, object := range finished {
+			p.objects[object.Part] = object
+		}
+	}
+	return p
+}
+
+func (p *progress) has(part int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.objects[part]
+	return ok
+}
+
+func (p *progress) add(ctx context.Context, object schemas.Object) {
+	p.mu.Lock()
+	p.objects[object.Part] = object
+	p.mu.Unlock()
+	activity.RecordHeartbeat(ctx, p.sorted())
+}
+
+func (p *progress) sorted() []schemas.Object {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	objects := make([]schemas.Object, 0, len(p.objects))
+	for _, object := range p.objects {
+		objects = append(objects, object)
+	}
+	slices.SortFunc(objects, func(a, b schemas.Object) int { return cmp.Compare(a.Part, b.Part) })
+	return objects
+}
+
+// report sends heartbeats until the returned function is called.
+func (p *progress) report(ctx context.Context) (stop func()) {
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		ticker := time.NewTicker(heartbeatEvery)
+		defer ticker.Stop()
+		for {
+			activity.RecordHeartbeat(ctx, p.sorted())
+			select {
+			case <-ticker.C:
+			case <-done:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() { close(done); running.Wait() }
+}

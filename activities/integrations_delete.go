@@ -1,0 +1,97 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// BeginDelete marks the integration as going away and pauses or deletes its
+// exports as the admin chose. From here on no command is accepted any more.
+func (a *Integrations) BeginDelete(ctx context.Context, in schemas.OperationRef) (result schemas.BeginCommandResult, err error) {
+	err = a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) error {
+		_, op, refusal, err := lockCommand(ctx, tx, in, schemas.OpDeleteIntegration)
+		if err != nil || refusal != "" {
+			result.Reason = refusal
+			return err
+		}
+		result.Proceed = true
+		if op.Status == schemas.OperationRunning {
+			return nil // this is a repetition; the rows are as they should be
+		}
+		if err := tx.SetIntegrationStatus(ctx, in.IntegrationID, schemas.IntegrationDeleting); err != nil {
+			return err
+		}
+		if err := letGo(ctx, tx, op); err != nil {
+			return err
+		}
+		return tx.MarkOperationRunning(ctx, op.ID)
+	})
+	return result, toTemporal(ctx, err)
+}
+
+func letGo(ctx context.Context, tx *postgres.Tx, op schemas.Operation) error {
+	linked, err := tx.LinkedExports(ctx, *op.IntegrationID)
+	if err != nil {
+		return err
+	}
+	var outcome schemas.OperationOutcome
+	for _, export := range linked {
+		// Whatever it was paused for before: it now needs another integration.
+		export.State, export.PauseReason = schemas.ExportPaused, schemas.PausedByIntegrationDeleted
+		if op.Params.DeleteLinks {
+			export.State = schemas.ExportDeleted
+			outcome.ExportsDeleted++
+		} else {
+			outcome.ExportsPaused++
+		}
+		if _, err := tx.UpdateExport(ctx, export); err != nil {
+			return err
+		}
+	}
+	return tx.SetOperationOutcome(ctx, op.ID, outcome)
+}
+
+// FinishDelete makes the deletion final: the row stays as history, the
+// destination is free again, and whatever else had been asked of the
+// integration ends.
+func (a *Integrations) FinishDelete(ctx context.Context, in schemas.OperationRef) error {
+	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) error {
+		integration, err := tx.LockIntegration(ctx, in.IntegrationID)
+		if err != nil {
+			return err
+		}
+		if integration.Status == schemas.IntegrationDeleted {
+			return nil // this is a repetition
+		}
+		if err := tx.SetIntegrationStatus(ctx, in.IntegrationID, schemas.IntegrationDeleted); err != nil {
+			return err
+		}
+		if err := tx.ReleaseDestinations(ctx, in.IntegrationID, nil); err != nil {
+			return err
+		}
+		if err := endOthers(ctx, tx, in); err != nil {
+			return err
+		}
+		return audit(ctx, tx, "auditferry.integration.deleted", integration)
+	})
+	return toTemporal(ctx, err)
+}
+
+// endOthers ends every operation but the delete itself, which is not over yet.
+func endOthers(ctx context.Context, tx *postgres.Tx, in schemas.OperationRef) error {
+	open, err := tx.OpenOperations(ctx, in.IntegrationID)
+	if err != nil {
+		return err
+	}
+	for _, op := range open {
+		if op.ID == in.OperationID {
+			continue
+		}
+		if err := tx.EndOperation(ctx, op.ID, schemas.OperationFailed, schemas.ErrIntegrationDeleted.Error()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
