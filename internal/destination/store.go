@@ -1,0 +1,232 @@
+package destination
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5" //nolint:gosec // the clouds compare MD5; SHA-256 is sent beside it where they take it
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// maxKeyBytes is what all three clouds allow for a name.
+const maxKeyBytes = 1024
+
+// ownFolder is where markers are put, below the prefix.
+const ownFolder = "_auditferry"
+
+// store is the Destination over any driver.
+type store struct {
+	at     schemas.Destination
+	driver driver
+
+	etags struct {
+		sync.Mutex
+		asked bool
+		md5   bool
+	}
+}
+
+var _ Destination = (*store)(nil)
+
+func (s *store) Close() error { return s.driver.close() }
+
+func (s *store) Put(ctx context.Context, key string, object Object) error {
+	if err := s.check(key, object); err != nil {
+		return err
+	}
+	err := s.upload(ctx, key, object, true)
+	if !s.present(err) {
+		return err
+	}
+	return s.settle(ctx, key, object)
+}
+
+// check refuses what could leave the folder, or could never be stored in one
+// request.
+func (s *store) check(key string, object Object) error {
+	name, inside := strings.CutPrefix(key, s.at.Key(""))
+	switch {
+	case !inside:
+		return s.invalid(key, "the key is outside of the destination's folder")
+	case len(key) > maxKeyBytes:
+		return s.invalid(key, fmt.Sprintf("the key is longer than %d bytes", maxKeyBytes))
+	case !utf8.ValidString(key) || strings.ContainsFunc(key, unicode.IsControl):
+		return s.invalid(key, "the key is not valid UTF-8, or has control characters")
+	case object.Size < 0 || object.Size > MaxObjectBytes:
+		return s.invalid(key, fmt.Sprintf("the object has %d bytes; at most %d are possible", object.Size, int64(MaxObjectBytes)))
+	}
+	for segment := range strings.SplitSeq(name, "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return s.invalid(key, fmt.Sprintf("the key has the segment %q, which clients would resolve to another place", segment))
+		}
+	}
+	return nil
+}
+
+func (s *store) invalid(key, message string) error {
+	return &Error{Kind: schemas.KindInvalid, Op: "put", Place: s.at.URL(), Key: key, Message: message}
+}
+
+// upload hands the object to the driver, in a body that cannot be touched any
+// more afterwards.
+func (s *store) upload(ctx context.Context, key string, object Object, createOnly bool) error {
+	if _, err := object.Body.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("rewind the body of %q: %w", key, err)
+	}
+	body := &source{body: object.Body}
+	err := s.driver.put(ctx, key, body, object, createOnly)
+	if broken := body.stop(); err != nil && broken != nil {
+		return fmt.Errorf("read the body of %q: %w", key, broken)
+	}
+	return s.fail(ctx, "put", key, err)
+}
+
+// settle finds out whether the object that has the key is this one. An earlier
+// attempt may have stored it and not heard of it.
+func (s *store) settle(ctx context.Context, key string, object Object) error {
+	there, err := s.driver.stat(ctx, key)
+	if err != nil {
+		return s.fail(ctx, "list", key, err)
+	}
+	switch {
+	case !there.found:
+		return &Error{Kind: schemas.KindUnavailable, Op: "put", Place: s.at.URL(), Key: key,
+			Message: "the key was taken a moment ago, and is not listed now"}
+	case there.size != object.Size:
+		return s.conflict(key, fmt.Sprintf("another object of %d bytes has the key; this one has %d", there.size, object.Size))
+	case bytes.Equal(there.md5, object.MD5[:]):
+		return nil
+	case there.certain:
+		return s.conflict(key, "another object of the same size has the key")
+	}
+	hashes, err := s.etagsAreHashes(ctx)
+	if err != nil {
+		return err
+	}
+	if hashes {
+		return s.conflict(key, "another object of the same size has the key")
+	}
+	// Nothing that may be asked would tell more. The key holds the range of
+	// seq, and the size is that of this very range.
+	return nil
+}
+
+func (s *store) conflict(key, message string) error {
+	return &Error{Kind: schemas.KindConflict, Op: "put", Place: s.at.URL(), Key: key, Message: message}
+}
+
+// etagsAreHashes finds out, once, whether this bucket lists the MD5 of an
+// object: S3 does so unless the bucket encrypts with KMS, which nobody may ask
+// it under the admin's policy. So a marker of known bytes is written, listed
+// and deleted.
+func (s *store) etagsAreHashes(ctx context.Context) (bool, error) {
+	s.etags.Lock()
+	defer s.etags.Unlock()
+	if s.etags.asked {
+		return s.etags.md5, nil
+	}
+	key := s.at.Key(ownFolder + "/etag-check")
+	known := marker("Auditferry finds out with this object how the bucket names contents. It may be deleted.\n")
+	if err := s.upload(ctx, key, known, false); err != nil {
+		return false, err
+	}
+	there, err := s.driver.stat(ctx, key)
+	if err != nil {
+		return false, s.fail(ctx, "list", key, err)
+	}
+	if !there.found {
+		return false, &Error{Kind: schemas.KindUnavailable, Op: "list", Place: s.at.URL(), Key: key,
+			Message: "another worker has removed the marker meanwhile"}
+	}
+	s.etags.asked, s.etags.md5 = true, bytes.Equal(there.md5, known.MD5[:])
+	if err := s.driver.remove(ctx, key); err != nil && s.driver.sort(err).kind != schemas.KindDenied {
+		return false, s.fail(ctx, "delete", key, err)
+	}
+	return s.etags.md5, nil
+}
+
+// marker is a small object of the service's own.
+func marker(text string) Object {
+	content := []byte(text)
+	return Object{
+		Body:        bytes.NewReader(content),
+		Size:        int64(len(content)),
+		MD5:         md5.Sum(content), //nolint:gosec // see the import
+		SHA256:      sha256.Sum256(content),
+		ContentType: "text/plain; charset=utf-8",
+	}
+}
+
+// fail wraps a driver's error, once. It is nil for nil.
+func (s *store) fail(ctx context.Context, op, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	v := s.driver.sort(err)
+	if ctx.Err() != nil {
+		// SDKs hide the end of a context under errors of their own; the
+		// caller must be able to tell it from the cloud's failures.
+		v = verdict{kind: schemas.KindUnavailable, message: ctx.Err().Error()}
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
+	return &Error{Kind: v.kind, Op: op, Place: s.at.URL(), Key: key, Code: v.code, Message: v.message, Err: err}
+}
+
+// present tells whether an upload failed because the key is taken.
+func (s *store) present(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Err != nil && s.driver.sort(e.Err).present
+}
+
+// source is a body that remembers whether reading it failed, which SDKs blur,
+// and that can be taken away: net/http may go on reading for a moment after
+// the request is over.
+type source struct {
+	mu      sync.Mutex
+	body    io.ReadSeeker
+	failure error
+}
+
+var errStopped = errors.New("the body is not available any more")
+
+func (s *source) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.body == nil {
+		return 0, errStopped
+	}
+	n, err := s.body.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.failure = err
+	}
+	return n, err
+}
+
+func (s *source) Seek(offset int64, whence int) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.body == nil {
+		return 0, errStopped
+	}
+	n, err := s.body.Seek(offset, whence)
+	if err != nil {
+		s.failure = err
+	}
+	return n, err
+}
+
+// stop takes the body away and tells how reading it failed, if it did.
+func (s *source) stop() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.body = nil
+	return s.failure
+}
