@@ -1,0 +1,129 @@
+package cloudsim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+const grantsFile = "grants.json"
+
+// Grants is everything that the cloud admin has granted.
+type Grants struct {
+	Roles       []Role       `json:"roles"`
+	Consents    []Consent    `json:"consents"`
+	Assignments []Assignment `json:"assignments"`
+	Bindings    []Binding    `json:"bindings"`
+
+	// ImpersonationDenied takes the token creator role away from the
+	// service's own Google identity.
+	ImpersonationDenied bool `json:"impersonation_denied"`
+}
+
+// Role is an IAM role in a customer's AWS account.
+type Role struct {
+	ARN              string `json:"arn"`
+	TrustPolicy      string `json:"trust_policy"`
+	PermissionPolicy string `json:"permission_policy"`
+}
+
+// Consent is an app's service principal in a customer's Entra tenant.
+type Consent struct {
+	TenantID string    `json:"tenant_id"`
+	ClientID string    `json:"client_id"`
+	At       time.Time `json:"at"`
+}
+
+// Assignment is an Azure role given to a service principal on a storage
+// account or one container of it.
+type Assignment struct {
+	TenantID    string    `json:"tenant_id"`
+	ClientID    string    `json:"client_id"`
+	Role        string    `json:"role"`
+	Account     string    `json:"account"`
+	Container   string    `json:"container"` // empty: the whole account
+	EffectiveAt time.Time `json:"effective_at"`
+}
+
+// Binding gives a member some permissions on a Cloud Storage bucket.
+type Binding struct {
+	Bucket      string    `json:"bucket"`
+	Member      string    `json:"member"` // serviceAccount:<email>
+	Permissions []string  `json:"permissions"`
+	EffectiveAt time.Time `json:"effective_at"`
+}
+
+// grants keeps Grants in memory and in a file.
+type grants struct {
+	file string
+	mu   sync.Mutex
+	data Grants
+}
+
+func loadGrants(dir string) (*grants, error) {
+	g := &grants{file: filepath.Join(dir, grantsFile)}
+	raw, err := os.ReadFile(g.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return g, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(raw, &g.data); err != nil {
+		return nil, fmt.Errorf("read %s: %w", g.file, err)
+	}
+	return g, nil
+}
+
+// change carries out one change and keeps it, or leaves everything as it was.
+func (g *grants) change(apply func(*Grants) error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	next := g.data.clone()
+	if err := apply(&next); err != nil {
+		return err
+	}
+	raw, err := json.MarshalIndent(next, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(g.file, raw, 0o600); err != nil {
+		return err
+	}
+	g.data = next
+	return nil
+}
+
+func (g *grants) snapshot() Grants {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.data.clone()
+}
+
+func (g Grants) clone() Grants {
+	g.Roles = slices.Clone(g.Roles)
+	g.Consents = slices.Clone(g.Consents)
+	g.Assignments = slices.Clone(g.Assignments)
+	g.Bindings = slices.Clone(g.Bindings)
+	return g
+}
+
+func (g Grants) role(arn string) (Role, bool) {
+	i := slices.IndexFunc(g.Roles, func(r Role) bool { return r.ARN == arn })
+	if i < 0 {
+		return Role{}, false
+	}
+	return g.Roles[i], true
+}
+
+func (g Grants) consented(tenantID, clientID string) bool {
+	return slices.ContainsFunc(g.Consents, func(c Consent) bool {
+		return c.TenantID == tenantID && c.ClientID == clientID
+	})
+}
