@@ -43,6 +43,20 @@ func NewWriter(w io.Writer, format schemas.Format, compression schemas.Compressi
 	return &ndjson{blocks: newPipeline(sink)}, nil
 }
 
+// ContentType is the media type of an object. A compressed one has that of its
+// compression, and no Content-Encoding, with which some clients would unpack
+// the file that its name promises.
+func ContentType(_ schemas.Format, compression schemas.Compression) string {
+	switch compression {
+	case schemas.CompressionGzip:
+		return "application/gzip"
+	case schemas.CompressionZstd:
+		return "application/zstd"
+	default:
+		return "application/x-ndjson"
+	}
+}
+
 // ndjson writes one row per line.
 type ndjson struct {
 	blocks *pipeline

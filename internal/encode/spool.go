@@ -87,11 +87,18 @@ func (s *Spool) spill() error {
 // Size is the number of bytes written so far.
 func (s *Spool) Size() int64 { return s.size }
 
+// Sums are hashes of an object's bytes.
+type Sums struct {
+	MD5    [16]byte
+	SHA256 [32]byte
+}
+
 // Sums are the hashes of the bytes written so far.
-func (s *Spool) Sums() (md5Sum [16]byte, sha256Sum [32]byte) {
-	s.md5.Sum(md5Sum[:0])
-	s.sha256.Sum(sha256Sum[:0])
-	return md5Sum, sha256Sum
+func (s *Spool) Sums() Sums {
+	var sums Sums
+	s.md5.Sum(sums.MD5[:0])
+	s.sha256.Sum(sums.SHA256[:0])
+	return sums
 }
 
 // Reader reads the bytes written so far, from their beginning. Readers do not
