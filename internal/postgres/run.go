@@ -42,6 +42,11 @@ func (t *Tx) RunByTurn(ctx context.Context, temporalRunID string, turn int) (run
 	return run, err == nil, err
 }
 
+// Run reads a run, or gives ErrNotFound.
+func (t *Tx) Run(ctx context.Context, id uuid.UUID) (schemas.Run, error) {
+	return queryOne(ctx, t, "read a run", scanRun, selectRun+`WHERE r.id = $1`, id)
+}
+
 // LockRun reads a run and keeps others from changing it until the transaction
 // ends.
 func (t *Tx) LockRun(ctx context.Context, id uuid.UUID) (schemas.Run, error) {

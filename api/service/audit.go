@@ -1,0 +1,47 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// ownActions begins the actions of the service's own audit events. Products
+// may not use it, so that nobody can forge them.
+const ownActions = "auditferry."
+
+// audit records in the organization's audit log that the caller did something.
+// It comes last in a transaction: it locks the organization's log, which
+// products want to write to.
+func audit(ctx context.Context, tx *postgres.Tx, caller Caller, action string, target schemas.Target, metadata map[string]any) (schemas.Appended, error) {
+	event := schemas.Event{
+		ID:         newID(),
+		OccurredAt: now(),
+		Action:     ownActions + action,
+		Actor:      schemas.Actor{Type: "api_key", ID: caller.KeyID.String(), Name: caller.Name},
+		Targets:    []schemas.Target{target},
+		Outcome:    schemas.OutcomeSuccess,
+	}
+	if caller.Origin != (schemas.EventContext{}) {
+		event.Context = &caller.Origin
+	}
+	if len(metadata) > 0 {
+		raw, err := json.Marshal(metadata)
+		if err != nil {
+			return schemas.Appended{}, fmt.Errorf("serialize the metadata of %s: %w", action, err)
+		}
+		event.Metadata = raw
+	}
+	return tx.AppendEvents(ctx, []schemas.Event{event})
+}
+
+func integrationTarget(i schemas.Integration) schemas.Target {
+	return schemas.Target{Type: "integration", ID: i.ID.String(), Name: i.Name}
+}
+
+func exportTarget(e schemas.Export) schemas.Target {
+	return schemas.Target{Type: "export", ID: e.ID.String(), Name: e.Name}
+}

@@ -1,0 +1,77 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// Kind sorts errors by whose turn it is to do what.
+type Kind string
+
+// The kinds.
+const (
+	Unauthenticated Kind = "unauthenticated" // nobody knows who asks
+	Forbidden       Kind = "forbidden"       // the caller's role may not do this
+	NotFound        Kind = "not_found"       // not in the caller's organization
+	Conflict        Kind = "conflict"        // not in the present state
+	Invalid         Kind = "invalid"         // a value is wrong; Fields says which
+)
+
+// Error is an error for the caller.
+type Error struct {
+	Kind   Kind
+	Detail string // sentences: what happened and what to do
+	Fields []schemas.FieldError
+}
+
+func (e *Error) Error() string { return e.Detail }
+
+func conflict(format string, args ...any) error {
+	return &Error{Kind: Conflict, Detail: fmt.Sprintf(format, args...)}
+}
+
+func isConflict(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Kind == Conflict
+}
+
+// missing says what was not found. All other errors stay as they are.
+func missing(err error, what string) error {
+	if !errors.Is(err, postgres.ErrNotFound) {
+		return err
+	}
+	return &Error{Kind: NotFound, Detail: fmt.Sprintf("There is no %s with this ID in the organization.", what)}
+}
+
+// invalid joins what the checks found wrong into one error, so that a person
+// need not mend a form one field at a time; nil when they found nothing.
+func invalid(checks ...error) error {
+	var fields []schemas.FieldError
+	for _, err := range checks {
+		var field *schemas.FieldError
+		switch {
+		case err == nil:
+		case errors.As(err, &field):
+			fields = append(fields, *field)
+		default:
+			return err
+		}
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	return &Error{Kind: Invalid, Detail: "Change the values named in errors and send the request again.", Fields: fields}
+}
+
+// forCaller turns the rules that the database found broken into errors for the
+// caller.
+func forCaller(err error) error {
+	var broken *postgres.ConflictError
+	if errors.As(err, &broken) {
+		return &Error{Kind: Conflict, Detail: broken.Message}
+	}
+	return err
+}

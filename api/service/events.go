@@ -1,0 +1,145 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// maxReported bounds the wrong events that one answer names; who sends ten
+// thousand wrong ones needs the first few.
+const maxReported = 20
+
+// RawEvent is one event as a product sent it. Place says where in the request
+// it stood, such as "line 4".
+type RawEvent struct {
+	Place string
+	JSON  []byte
+}
+
+// AppendEvents records a batch of audit events, all or none. Products (role
+// ingest) and admins may.
+func (s *Service) AppendEvents(ctx context.Context, call Call, batch []RawEvent) (schemas.Appended, error) {
+	org, err := call.in(schemas.RoleIngest, schemas.RoleAdmin)
+	if err != nil {
+		return schemas.Appended{}, err
+	}
+	events, err := decodeBatch(batch)
+	if err != nil {
+		return schemas.Appended{}, err
+	}
+	return inOrg(ctx, s, org, func(tx *postgres.Tx) (schemas.Appended, error) {
+		return once(ctx, tx, call.IdempotencyKey, appendRequest{batchSum(batch)}, func() (schemas.Appended, error) {
+			return tx.AppendEvents(ctx, events)
+		})
+	})
+}
+
+// appendRequest is what an idempotency key of an append stands for: the bytes
+// as they were sent, because decoding makes IDs.
+type appendRequest struct{ SHA256 [sha256.Size]byte }
+
+func batchSum(batch []RawEvent) [sha256.Size]byte {
+	hash := sha256.New()
+	var length [8]byte
+	for _, event := range batch {
+		binary.BigEndian.PutUint64(length[:], uint64(len(event.JSON)))
+		hash.Write(length[:])
+		hash.Write(event.JSON)
+	}
+	return [sha256.Size]byte(hash.Sum(nil))
+}
+
+func decodeBatch(batch []RawEvent) ([]schemas.Event, error) {
+	switch {
+	case len(batch) == 0:
+		return nil, invalid(&schemas.FieldError{Field: "events", Message: "must hold at least one event"})
+	case len(batch) > schemas.MaxEventsPerAppend:
+		return nil, invalid(&schemas.FieldError{
+			Field:   "events",
+			Message: fmt.Sprintf("are %d; send at most %d at a time", len(batch), schemas.MaxEventsPerAppend),
+		})
+	}
+	events := make([]schemas.Event, len(batch))
+	var wrong []error
+	for i, raw := range batch {
+		var err error
+		if events[i], err = decodeEvent(raw.JSON); err == nil {
+			continue
+		}
+		var field *schemas.FieldError
+		if !errors.As(err, &field) {
+			return nil, err
+		}
+		wrong = append(wrong, &schemas.FieldError{Field: raw.Place + ": " + field.Field, Message: field.Message})
+		if len(wrong) == maxReported {
+			break
+		}
+	}
+	return events, invalid(wrong...)
+}
+
+func decodeEvent(data []byte) (schemas.Event, error) {
+	event, err := schemas.DecodeEvent(data)
+	if err == nil && strings.HasPrefix(event.Action, ownActions) {
+		err = &schemas.FieldError{Field: "action", Message: "must not begin with " + ownActions + ", which is kept for the service's own events"}
+	}
+	return event, err
+}
+
+// EventFilter selects audit events. Zero members select all.
+type EventFilter struct {
+	From       *time.Time // occurred_at, inclusive
+	To         *time.Time // occurred_at, exclusive
+	Action     string     // exact
+	ActorEmail string     // exact
+	Outcome    schemas.Outcome
+}
+
+// SearchEvents lists audit events, newest first. Admins and viewers may.
+func (s *Service) SearchEvents(ctx context.Context, caller Caller, filter EventFilter, page Page) (List[schemas.RecordedEvent], error) {
+	org, err := caller.reader()
+	if err != nil {
+		return List[schemas.RecordedEvent]{}, err
+	}
+	before, err := page.beforeSeq()
+	if err != nil {
+		return List[schemas.RecordedEvent]{}, err
+	}
+	if err := filter.check(); err != nil {
+		return List[schemas.RecordedEvent]{}, err
+	}
+	return inOrg(ctx, s, org, func(tx *postgres.Tx) (List[schemas.RecordedEvent], error) {
+		events, err := tx.SearchEvents(ctx, schemas.EventQuery{
+			From:       filter.From,
+			To:         filter.To,
+			Action:     filter.Action,
+			ActorEmail: filter.ActorEmail,
+			Outcome:    filter.Outcome,
+			BeforeSeq:  before,
+			Limit:      page.limit() + 1,
+		})
+		return listOf(page, events, func(e schemas.RecordedEvent) []byte { return seqCursor(e.Seq) }), err
+	})
+}
+
+func (f EventFilter) check() error {
+	text := func(field, value string) error {
+		if !printable(value) {
+			return &schemas.FieldError{Field: field, Message: "must not hold control characters"}
+		}
+		return nil
+	}
+	var order error
+	if f.From != nil && f.To != nil && !f.From.Before(*f.To) {
+		order = &schemas.FieldError{Field: "from", Message: "must be before to"}
+	}
+	return invalid(text("action", f.Action), text("actor_email", f.ActorEmail), order)
+}

@@ -1,0 +1,239 @@
+package service
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// EditExport is a request to change an export; nil members stay as they are.
+type EditExport struct {
+	ExportID     uuid.UUID
+	Name         *string
+	Schedule     *schemas.Schedule
+	Format       *schemas.Format
+	Compression  *schemas.Compression
+	PathTemplate *schemas.PathTemplate
+}
+
+func (in EditExport) apply(export *schemas.Export) {
+	set(&export.Name, in.Name)
+	set(&export.Schedule, in.Schedule)
+	set(&export.Format, in.Format)
+	set(&export.Compression, in.Compression)
+	set(&export.PathTemplate, in.PathTemplate)
+}
+
+func set[T any](field *T, to *T) {
+	if to != nil {
+		*field = *to
+	}
+}
+
+// EditExport changes an export. A window that has been allocated is still
+// delivered as it was. Admins may.
+func (s *Service) EditExport(ctx context.Context, call Call, in EditExport) (schemas.Operation, error) {
+	return s.changeExport(ctx, call, in.ExportID, schemas.OpEditExport, in, func(tx *postgres.Tx, export *schemas.Export) error {
+		in.apply(export)
+		return invalid(checkExport(*export)...)
+	})
+}
+
+// PauseExport is a request that no new run starts.
+type PauseExport struct{ ExportID uuid.UUID }
+
+// PauseExport pauses an export; a paused one keeps the reason it has. Admins
+// may.
+func (s *Service) PauseExport(ctx context.Context, call Call, in PauseExport) (schemas.Operation, error) {
+	return s.changeExport(ctx, call, in.ExportID, schemas.OpPauseExport, in, func(_ *postgres.Tx, export *schemas.Export) error {
+		if export.State == schemas.ExportActive {
+			export.State, export.PauseReason = schemas.ExportPaused, schemas.PausedByAdmin
+		}
+		return nil
+	})
+}
+
+// ResumeExport is a request to go on with an export. Retarget agrees to go on
+// at the integration's present destination.
+type ResumeExport struct {
+	ExportID uuid.UUID
+	Retarget bool
+}
+
+// ResumeExport makes an export active. It is a Conflict when its integration
+// has been deleted, or has another destination and Retarget is not set. Admins
+// may.
+func (s *Service) ResumeExport(ctx context.Context, call Call, in ResumeExport) (schemas.Operation, error) {
+	return s.changeExport(ctx, call, in.ExportID, schemas.OpResumeExport, in, func(tx *postgres.Tx, export *schemas.Export) error {
+		integration, _, err := lockLive(ctx, tx, export.IntegrationID)
+		if isConflict(err) {
+			return conflict("The export's integration has been deleted, or is being deleted. Relink the export to another one first.")
+		}
+		if err != nil {
+			return err
+		}
+		if export.Destination != integration.Destination && !in.Retarget {
+			return conflict("The integration's destination is now %s, and the export still delivers to %s. Resume with retarget to go on at the new destination.",
+				integration.Destination, export.Destination)
+		}
+		export.Destination = integration.Destination
+		export.State, export.PauseReason = schemas.ExportActive, ""
+		return nil
+	})
+}
+
+// RelinkExport is a request to link a paused export to another integration.
+type RelinkExport struct {
+	ExportID      uuid.UUID
+	IntegrationID uuid.UUID
+}
+
+// RelinkExport moves a paused export to the integration's destination; it
+// stays paused. It is a Conflict for an active export. Admins may.
+func (s *Service) RelinkExport(ctx context.Context, call Call, in RelinkExport) (schemas.Operation, error) {
+	return s.changeExport(ctx, call, in.ExportID, schemas.OpRelinkExport, in, func(tx *postgres.Tx, export *schemas.Export) error {
+		if export.State != schemas.ExportPaused {
+			return conflict("The export is active. Pause it before you link it to another integration.")
+		}
+		integration, _, err := lockLive(ctx, tx, in.IntegrationID)
+		if err != nil {
+			return err
+		}
+		export.IntegrationID, export.Destination = integration.ID, integration.Destination
+		export.PauseReason = schemas.PausedByAdmin // the other reasons are settled by this
+		return nil
+	})
+}
+
+// DeleteExport is a request to delete an export for good.
+type DeleteExport struct{ ExportID uuid.UUID }
+
+// DeleteExport ends an export; what it delivered stays. Asked again, it
+// returns the operation of the first request. Admins may.
+func (s *Service) DeleteExport(ctx context.Context, call Call, in DeleteExport) (schemas.Operation, error) {
+	org, err := call.admin()
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	return s.command(ctx, org, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
+		export, err := lockExport(ctx, tx, in.ExportID)
+		if err != nil {
+			return schemas.Operation{}, err
+		}
+		if export.State == schemas.ExportDeleted {
+			return firstDelete(ctx, tx, export)
+		}
+		export.State, export.PauseReason = schemas.ExportDeleted, ""
+		return s.askExport(ctx, tx, call.Caller, export, schemas.OpDeleteExport)
+	})
+}
+
+// firstDelete is the operation that deleted the export. There is none when it
+// went together with its integration.
+func firstDelete(ctx context.Context, tx *postgres.Tx, export schemas.Export) (schemas.Operation, error) {
+	earlier, err := tx.Operations(ctx, nil, &export.ID, lookBack)
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	first, asked := find(earlier, schemas.OpDeleteExport)
+	if !asked {
+		return schemas.Operation{}, alreadyDeleted()
+	}
+	return first, nil
+}
+
+// RunExport is a request to deliver now what waits.
+type RunExport struct{ ExportID uuid.UUID }
+
+// RunExport starts a run unless one is under way. It is a Conflict unless the
+// export is active. Admins may.
+func (s *Service) RunExport(ctx context.Context, call Call, in RunExport) (schemas.Operation, error) {
+	org, err := call.admin()
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	return s.command(ctx, org, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
+		export, err := lockExport(ctx, tx, in.ExportID)
+		if err != nil {
+			return schemas.Operation{}, err
+		}
+		switch export.State {
+		case schemas.ExportDeleted:
+			return schemas.Operation{}, alreadyDeleted()
+		case schemas.ExportPaused:
+			return schemas.Operation{}, conflict("The export is paused. Resume it before you run it.")
+		}
+		return recordExport(ctx, tx, call.Caller, export, schemas.OpRunExport)
+	})
+}
+
+func alreadyDeleted() error {
+	return conflict("The export has been deleted. Create a new one.")
+}
+
+// changeExport is how every command that changes an export runs.
+func (s *Service) changeExport(ctx context.Context, call Call, id uuid.UUID, kind schemas.OperationKind, request any, change func(*postgres.Tx, *schemas.Export) error) (schemas.Operation, error) {
+	org, err := call.admin()
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	return s.command(ctx, org, call, request, func(tx *postgres.Tx) (schemas.Operation, error) {
+		export, err := lockExport(ctx, tx, id)
+		if err != nil {
+			return schemas.Operation{}, err
+		}
+		if export.State == schemas.ExportDeleted {
+			return schemas.Operation{}, alreadyDeleted()
+		}
+		if err := change(tx, &export); err != nil {
+			return schemas.Operation{}, err
+		}
+		return s.askExport(ctx, tx, call.Caller, export, kind)
+	})
+}
+
+// lockExport locks an export and, before it, its integration: a workflow that
+// updates or deletes the integration changes all its exports at once, and holds
+// the integration's lock meanwhile.
+func lockExport(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (schemas.Export, error) {
+	export, err := tx.Export(ctx, id)
+	if err != nil {
+		return schemas.Export{}, missing(err, "export")
+	}
+	if _, err := tx.LockIntegration(ctx, export.IntegrationID); err != nil {
+		return schemas.Export{}, err
+	}
+	locked, err := tx.LockExport(ctx, id)
+	if err != nil {
+		return schemas.Export{}, err
+	}
+	if locked.IntegrationID != export.IntegrationID {
+		return schemas.Export{}, conflict("The export was linked to another integration at this moment. Look at it and try again.")
+	}
+	return locked, nil
+}
+
+// askExport writes the export as it should be, and the operation that ends
+// when its schedule is.
+func (s *Service) askExport(ctx context.Context, tx *postgres.Tx, caller Caller, export schemas.Export, kind schemas.OperationKind) (schemas.Operation, error) {
+	version, err := tx.UpdateExport(ctx, export)
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	export.SpecVersion = version
+	return recordExport(ctx, tx, caller, export, kind)
+}
+
+func recordExport(ctx context.Context, tx *postgres.Tx, caller Caller, export schemas.Export, kind schemas.OperationKind) (schemas.Operation, error) {
+	op := newOperation(export.OrgID, kind, caller)
+	op.ExportID, op.SpecVersion = &export.ID, export.SpecVersion
+	if err := tx.InsertOperation(ctx, op); err != nil {
+		return op, err
+	}
+	_, err := audit(ctx, tx, caller, actionOf[kind], exportTarget(export),
+		map[string]any{"operation_id": op.ID, "integration_id": export.IntegrationID, "destination": export.Destination})
+	return op, err
+}

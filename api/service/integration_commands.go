@@ -1,0 +1,175 @@
+package service
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// UpdateDestination is a request to move an integration within its cloud.
+// Linked exports are paused, or with Retarget moved along.
+type UpdateDestination struct {
+	IntegrationID uuid.UUID
+	Destination   string
+	Retarget      bool
+}
+
+// UpdateDestination claims the new destination at once; the integration's
+// workflow does the rest. It is a Conflict while another update is open.
+// Admins may.
+func (s *Service) UpdateDestination(ctx context.Context, call Call, in UpdateDestination) (schemas.Operation, error) {
+	org, err := call.admin()
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	destination, err := schemas.ParseDestination(in.Destination)
+	if err != nil {
+		return schemas.Operation{}, invalid(err)
+	}
+	return s.command(ctx, org, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
+		integration, open, err := lockLive(ctx, tx, in.IntegrationID)
+		if err != nil {
+			return schemas.Operation{}, err
+		}
+		if err := invalid(checkMove(integration, destination)); err != nil {
+			return schemas.Operation{}, err
+		}
+		if update, updating := find(open, schemas.OpUpdateDestination); updating {
+			return schemas.Operation{}, conflict("The destination is being updated already, by operation %s. Try again when that has ended.", update.ID)
+		}
+		if err := tx.ClaimDestination(ctx, integration.ID, destination); err != nil {
+			return schemas.Operation{}, err
+		}
+		return s.askIntegration(ctx, tx, call.Caller, integration, schemas.OpUpdateDestination,
+			schemas.OperationParams{Destination: &destination, Retarget: in.Retarget})
+	})
+}
+
+func checkMove(integration schemas.Integration, to schemas.Destination) error {
+	bad := func(format string, args ...any) error {
+		return &schemas.FieldError{Field: "destination", Message: fmt.Sprintf(format, args...)}
+	}
+	if to.Cloud != integration.Cloud {
+		return bad("is on %s, but this integration is on %s; to change the cloud, delete this integration and create a new one", to.Cloud, integration.Cloud)
+	}
+	if to == integration.Destination {
+		return bad("is the integration's destination already")
+	}
+	return nil
+}
+
+// CheckAccess is a request to probe an integration's destination now.
+type CheckAccess struct{ IntegrationID uuid.UUID }
+
+// CheckAccess restarts the access check. It is a Conflict before credentials
+// have been provisioned. Admins may.
+func (s *Service) CheckAccess(ctx context.Context, call Call, in CheckAccess) (schemas.Operation, error) {
+	org, err := call.admin()
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	return s.command(ctx, org, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
+		integration, _, err := lockLive(ctx, tx, in.IntegrationID)
+		if err != nil {
+			return schemas.Operation{}, err
+		}
+		if integration.Credentials == nil {
+			return schemas.Operation{}, notProvisioned(integration)
+		}
+		return s.askIntegration(ctx, tx, call.Caller, integration, schemas.OpCheckAccess, schemas.OperationParams{})
+	})
+}
+
+// Provision is a request to store an integration's credentials. OrgID names
+// its organization, so that row level security binds operators too.
+type Provision struct {
+	OrgID         uuid.UUID
+	IntegrationID uuid.UUID
+	Credentials   schemas.Credentials
+}
+
+// Provision sends the provisioning signal. Operators may.
+func (s *Service) Provision(ctx context.Context, call Call, in Provision) (schemas.Operation, error) {
+	if _, err := s.Org(ctx, call.Caller, in.OrgID); err != nil {
+		return schemas.Operation{}, err
+	}
+	return s.command(ctx, in.OrgID, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
+		integration, _, err := lockLive(ctx, tx, in.IntegrationID)
+		if err != nil {
+			return schemas.Operation{}, err
+		}
+		if err := invalid(in.Credentials.Validate(integration.Cloud)); err != nil {
+			return schemas.Operation{}, err
+		}
+		return s.askIntegration(ctx, tx, call.Caller, integration, schemas.OpProvision,
+			schemas.OperationParams{Credentials: &in.Credentials})
+	})
+}
+
+// DeleteIntegration is a request to delete an integration for good. Linked
+// exports are paused, or with DeleteExports deleted as well.
+type DeleteIntegration struct {
+	IntegrationID uuid.UUID
+	DeleteExports bool
+}
+
+// DeleteIntegration asks the integration's workflow to wind it up. Asked again,
+// it returns the operation of the first request, whatever that said of the
+// exports. Admins may.
+func (s *Service) DeleteIntegration(ctx context.Context, call Call, in DeleteIntegration) (schemas.Operation, error) {
+	org, err := call.admin()
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	return s.command(ctx, org, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
+		integration, err := tx.LockIntegration(ctx, in.IntegrationID)
+		if err != nil {
+			return schemas.Operation{}, missing(err, "integration")
+		}
+		earlier, err := tx.Operations(ctx, &integration.ID, nil, lookBack)
+		if err != nil {
+			return schemas.Operation{}, err
+		}
+		if first, asked := find(earlier, schemas.OpDeleteIntegration); asked && first.Status != schemas.OperationFailed {
+			return first, nil
+		}
+		return s.askIntegration(ctx, tx, call.Caller, integration, schemas.OpDeleteIntegration,
+			schemas.OperationParams{DeleteLinks: in.DeleteExports})
+	})
+}
+
+// lookBack is how many of the newest operations may hold a delete. Once it has
+// been accepted no other command is, so that few can come after it.
+const lookBack = 20
+
+// lockLive locks an integration that takes commands, and returns its open
+// operations. It is a Conflict when the integration is being deleted, also when
+// the workflow has not begun with that.
+func lockLive(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (schemas.Integration, []schemas.Operation, error) {
+	integration, err := tx.LockIntegration(ctx, id)
+	if err != nil {
+		return schemas.Integration{}, nil, missing(err, "integration")
+	}
+	open, err := tx.OpenOperations(ctx, id)
+	if err != nil {
+		return schemas.Integration{}, nil, err
+	}
+	_, deleting := find(open, schemas.OpDeleteIntegration)
+	if deleting || !integration.Live() {
+		return schemas.Integration{}, nil, conflict("The integration has been deleted, or is being deleted. Create a new one.")
+	}
+	return integration, open, nil
+}
+
+func find(ops []schemas.Operation, kind schemas.OperationKind) (schemas.Operation, bool) {
+	for _, op := range ops {
+		if op.Kind == kind {
+			return op, true
+		}
+	}
+	return schemas.Operation{}, false
+}

@@ -1,0 +1,197 @@
+package service
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// Integrations lists the integrations of the caller's organization in the
+// order of their creation. Admins and viewers may.
+func (s *Service) Integrations(ctx context.Context, caller Caller, page Page, includeDeleted bool) (List[schemas.Integration], error) {
+	org, err := caller.reader()
+	if err != nil {
+		return List[schemas.Integration]{}, err
+	}
+	return s.integrationsOf(ctx, org, page, includeDeleted)
+}
+
+// OrgIntegrations lists the integrations of any organization. Operators may.
+func (s *Service) OrgIntegrations(ctx context.Context, caller Caller, org uuid.UUID, page Page) (List[schemas.Integration], error) {
+	if _, err := s.Org(ctx, caller, org); err != nil {
+		return List[schemas.Integration]{}, err
+	}
+	return s.integrationsOf(ctx, org, page, false)
+}
+
+func (s *Service) integrationsOf(ctx context.Context, org uuid.UUID, page Page, includeDeleted bool) (List[schemas.Integration], error) {
+	after, err := page.after()
+	if err != nil {
+		return List[schemas.Integration]{}, err
+	}
+	return inOrg(ctx, s, org, func(tx *postgres.Tx) (List[schemas.Integration], error) {
+		integrations, err := tx.Integrations(ctx, after, page.limit()+1, includeDeleted)
+		for i := range integrations {
+			integrations[i].Credentials = nil
+		}
+		return listOf(page, integrations, func(i schemas.Integration) []byte { return idCursor(i.ID) }), err
+	})
+}
+
+// Integration returns one integration, without its credentials: to see those
+// is an act of its own. Admins and viewers may.
+func (s *Service) Integration(ctx context.Context, caller Caller, id uuid.UUID) (schemas.Integration, error) {
+	org, err := caller.reader()
+	if err != nil {
+		return schemas.Integration{}, err
+	}
+	return inOrg(ctx, s, org, func(tx *postgres.Tx) (schemas.Integration, error) {
+		integration, err := tx.Integration(ctx, id)
+		integration.Credentials = nil
+		return integration, missing(err, "integration")
+	})
+}
+
+// Credentials returns what the admin needs to grant access, and records who
+// looked. It is a Conflict before they have been provisioned. Admins and
+// viewers may.
+func (s *Service) Credentials(ctx context.Context, caller Caller, id uuid.UUID) (schemas.Credentials, error) {
+	org, err := caller.reader()
+	if err != nil {
+		return schemas.Credentials{}, err
+	}
+	return inOrg(ctx, s, org, func(tx *postgres.Tx) (schemas.Credentials, error) {
+		integration, err := tx.Integration(ctx, id)
+		if err != nil {
+			return schemas.Credentials{}, missing(err, "integration")
+		}
+		if integration.Credentials == nil {
+			return schemas.Credentials{}, notProvisioned(integration)
+		}
+		_, err = audit(ctx, tx, caller, "integration.credentials_viewed", integrationTarget(integration), nil)
+		return *integration.Credentials, err
+	})
+}
+
+func notProvisioned(integration schemas.Integration) error {
+	if !integration.Live() {
+		return conflict("The integration was deleted before it got credentials.")
+	}
+	return conflict("The integration has no credentials yet. A mail goes to the organization's notice_emails when they are ready.")
+}
+
+// LinkedExports lists the exports that are linked to an integration and not
+// deleted. Admins and viewers may.
+func (s *Service) LinkedExports(ctx context.Context, caller Caller, id uuid.UUID) ([]schemas.Export, error) {
+	org, err := caller.reader()
+	if err != nil {
+		return nil, err
+	}
+	return inOrg(ctx, s, org, func(tx *postgres.Tx) ([]schemas.Export, error) {
+		if _, err := tx.Integration(ctx, id); err != nil {
+			return nil, missing(err, "integration")
+		}
+		exports, err := tx.LinkedExports(ctx, id)
+		return append([]schemas.Export{}, exports...), err
+	})
+}
+
+// CreateIntegration is a request for a new integration. RoleARN belongs to AWS
+// and TenantID to Azure.
+type CreateIntegration struct {
+	Name        string
+	Cloud       schemas.Cloud
+	Destination string
+	RoleARN     string
+	TenantID    string
+}
+
+// CreateIntegration claims the destination and begins provisioning. It is a
+// Conflict when the destination overlaps another integration's. Admins may.
+func (s *Service) CreateIntegration(ctx context.Context, call Call, in CreateIntegration) (schemas.Operation, error) {
+	org, err := call.admin()
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	integration, err := s.integrationOf(in)
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	return s.command(ctx, org, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
+		integration.ID, integration.OrgID = newID(), org
+		integration.CreatedAt = now()
+		integration.UpdatedAt = integration.CreatedAt
+		if err := tx.InsertIntegration(ctx, integration); err != nil {
+			return schemas.Operation{}, err
+		}
+		if err := tx.ClaimDestination(ctx, integration.ID, integration.Destination); err != nil {
+			return schemas.Operation{}, err
+		}
+		return s.askIntegration(ctx, tx, call.Caller, integration, schemas.OpCreateIntegration, schemas.OperationParams{})
+	})
+}
+
+func (s *Service) integrationOf(in CreateIntegration) (schemas.Integration, error) {
+	provisioner, known := s.provisioners[in.Cloud]
+	if !known {
+		return schemas.Integration{}, invalid(&schemas.FieldError{Field: "cloud", Message: fmt.Sprintf("must be one of %v", schemas.Clouds())})
+	}
+	destination, err := schemas.ParseDestination(in.Destination)
+	if err == nil && destination.Cloud != in.Cloud {
+		err = &schemas.FieldError{
+			Field:   "destination",
+			Message: fmt.Sprintf("is on %s, but cloud is %s; change one of them", destination.Cloud, in.Cloud),
+		}
+	}
+	grant := schemas.Grant{RoleARN: in.RoleARN, TenantID: in.TenantID}
+	return schemas.Integration{
+		Name:        in.Name,
+		Cloud:       in.Cloud,
+		Destination: destination,
+		Grant:       grant,
+		Provisioner: provisioner,
+		Status:      schemas.IntegrationProvisioning,
+		Access:      schemas.AccessUnknown,
+	}, invalid(checkName(in.Name), err, grant.Validate(in.Cloud))
+}
+
+// actionOf names the audit events of the operations on integrations.
+var actionOf = map[schemas.OperationKind]string{
+	schemas.OpCreateIntegration: "integration.created",
+	schemas.OpProvision:         "integration.credentials_handed_in",
+	schemas.OpUpdateDestination: "integration.destination_update_requested",
+	schemas.OpCheckAccess:       "integration.access_check_requested",
+	schemas.OpDeleteIntegration: "integration.delete_requested",
+	schemas.OpCreateExport:      "export.created",
+	schemas.OpEditExport:        "export.edited",
+	schemas.OpPauseExport:       "export.paused",
+	schemas.OpResumeExport:      "export.resumed",
+	schemas.OpRelinkExport:      "export.relinked",
+	schemas.OpRunExport:         "export.run_requested",
+	schemas.OpDeleteExport:      "export.deleted",
+}
+
+// askIntegration writes an operation for the integration's workflow.
+func (s *Service) askIntegration(ctx context.Context, tx *postgres.Tx, caller Caller, integration schemas.Integration, kind schemas.OperationKind, params schemas.OperationParams) (schemas.Operation, error) {
+	op := newOperation(integration.OrgID, kind, caller)
+	op.IntegrationID = &integration.ID
+	op.Params = params
+	if err := tx.InsertOperation(ctx, op); err != nil {
+		return op, err
+	}
+	metadata := map[string]any{"operation_id": op.ID}
+	switch kind {
+	case schemas.OpCreateIntegration:
+		metadata["destination"] = integration.Destination
+	case schemas.OpUpdateDestination:
+		metadata["destination"], metadata["retarget"] = params.Destination, params.Retarget
+	case schemas.OpDeleteIntegration:
+		metadata["delete_exports"] = params.DeleteLinks
+	}
+	_, err := audit(ctx, tx, caller, actionOf[kind], integrationTarget(integration), metadata)
+	return op, err
+}

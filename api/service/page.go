@@ -1,0 +1,86 @@
+package service
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+
+	"github.com/google/uuid"
+
+	"github.com/auditferry/auditferry/schemas"
+)
+
+const (
+	defaultPage = 50
+	maxPage     = 200
+)
+
+// Page says which part of a list is wanted. Cursor is the NextCursor of the
+// part before, "" the beginning. Limit is from 1 to 200, 0 the default of 50.
+type Page struct {
+	Cursor string
+	Limit  int
+}
+
+// List is one part of a list. NextCursor is "" at its end.
+type List[T any] struct {
+	Items      []T
+	NextCursor string
+}
+
+func (p Page) limit() int {
+	if p.Limit < 1 {
+		return defaultPage
+	}
+	return min(p.Limit, maxPage)
+}
+
+// after is the ID of the last item before the page.
+func (p Page) after() (uuid.UUID, error) {
+	if p.Cursor == "" {
+		return uuid.Nil, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(p.Cursor)
+	if err != nil {
+		return uuid.Nil, badCursor()
+	}
+	id, err := uuid.FromBytes(raw)
+	if err != nil {
+		return uuid.Nil, badCursor()
+	}
+	return id, nil
+}
+
+func badCursor() error {
+	return invalid(&schemas.FieldError{Field: "cursor", Message: "is not one that a list has returned; leave it out to start from the beginning"})
+}
+
+// listOf makes a page of what fetch returned for one item more than the page
+// holds.
+func listOf[T any](p Page, fetched []T, cursor func(T) []byte) List[T] {
+	limit := p.limit()
+	if len(fetched) <= limit {
+		return List[T]{Items: append([]T{}, fetched...)} // never nil: it is [] in JSON
+	}
+	items := fetched[:limit]
+	return List[T]{Items: items, NextCursor: base64.RawURLEncoding.EncodeToString(cursor(items[limit-1]))}
+}
+
+func idCursor(id uuid.UUID) []byte { return id[:] }
+
+// beforeSeq is the number of the last event before the page; 0 is the newest.
+func (p Page) beforeSeq() (int64, error) {
+	if p.Cursor == "" {
+		return 0, nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(p.Cursor)
+	if err != nil || len(raw) != 8 {
+		return 0, badCursor()
+	}
+	seq := int64(binary.BigEndian.Uint64(raw))
+	if seq < 1 {
+		return 0, badCursor()
+	}
+	return seq, nil
+}
+
+func seqCursor(seq int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(seq)) }
