@@ -32,7 +32,9 @@ func Validate(s schemas.Schedule) error {
 
 // Next gives the first n times after from at which the schedule is due, in its
 // time zone and before jitter. They are the times at which Temporal starts
-// runs. Fewer than n come back only when no more exist.
+// runs, except within a day of a change of the clocks: there the two disagree
+// about hours that do not exist or come twice. Fewer than n times come back
+// only when no more exist.
 func Next(s schemas.Schedule, from time.Time, n int) ([]time.Time, error) {
 	f, err := parse(s)
 	if err != nil {
@@ -191,6 +193,7 @@ func calendars(c *cron.SpecSchedule) []client.ScheduleCalendarSpec {
 		Hour:       ranges(c.Hour, 0, 23),
 		DayOfMonth: ranges(c.Dom, 1, 31),
 		Month:      ranges(c.Month, 1, 12),
+		Year:       []client.ScheduleRange{}, // every year; not nil, because Temporal tells it back so
 		DayOfWeek:  ranges(c.Dow, 0, 6),
 	}
 	if c.Dom&wildcard != 0 || c.Dow&wildcard != 0 {
