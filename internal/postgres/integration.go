@@ -61,6 +61,13 @@ func (t *Tx) SetCredentials(ctx context.Context, id uuid.UUID, c schemas.Credent
 		UPDATE integration SET credentials = $2, updated_at = now() WHERE id = $1`, id, c)
 }
 
+// ClearCredentials forgets an integration's credentials, so that nothing can be
+// written with them any more.
+func (t *Tx) ClearCredentials(ctx context.Context, id uuid.UUID) error {
+	return t.execOne(ctx, "clear an integration's credentials", `
+		UPDATE integration SET credentials = NULL, updated_at = now() WHERE id = $1`, id)
+}
+
 // SetAccess stores where an integration stands, and the number of the newest
 // access check: reports of checks with another number are void from now on.
 func (t *Tx) SetAccess(ctx context.Context, id uuid.UUID, status schemas.IntegrationStatus, access schemas.Access, check int) error {

@@ -12,11 +12,11 @@ import (
 )
 
 const selectOperation = `
-	SELECT id, org_id, kind, integration_id, export_id, params, status, error, requested_by, spec_version, created_at, ended_at
+	SELECT id, org_id, kind, integration_id, export_id, params, status, outcome, error, requested_by, spec_version, created_at, ended_at
 	FROM operation `
 
 func scanOperation(row pgx.CollectableRow) (o schemas.Operation, err error) {
-	err = row.Scan(&o.ID, &o.OrgID, &o.Kind, &o.IntegrationID, &o.ExportID, &o.Params, &o.Status, &o.Error, &o.RequestedBy,
+	err = row.Scan(&o.ID, &o.OrgID, &o.Kind, &o.IntegrationID, &o.ExportID, &o.Params, &o.Status, &o.Outcome, &o.Error, &o.RequestedBy,
 		&o.SpecVersion, &o.CreatedAt, &o.EndedAt)
 	return o, err
 }
@@ -85,6 +85,12 @@ func (t *Tx) EndOperation(ctx context.Context, id uuid.UUID, status schemas.Oper
 	return t.changeOperation(ctx, "end an operation", `
 		UPDATE operation SET status = $2, error = $3, ended_at = now() WHERE id = $1 AND ended_at IS NULL`,
 		id, status, message)
+}
+
+// SetOperationOutcome notes what an operation did beyond what was asked for.
+func (t *Tx) SetOperationOutcome(ctx context.Context, id uuid.UUID, outcome schemas.OperationOutcome) error {
+	return t.changeOperation(ctx, "note an operation's outcome", `
+		UPDATE operation SET outcome = $2 WHERE id = $1`, id, outcome)
 }
 
 // MarkOperationSent notes that Temporal has an operation.

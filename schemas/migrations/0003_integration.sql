@@ -41,12 +41,20 @@ GRANT SELECT, INSERT, DELETE ON destination_claim TO auditferry_app;
 -- past an org's own rows, so it says no more than yes or no.
 -- +goose StatementBegin
 CREATE FUNCTION auditferry_claimed_elsewhere(integration uuid, location text, destination text) RETURNS boolean
-LANGUAGE sql STABLE SET auditferry.scope = 'operator' AS $$
-    SELECT EXISTS (
+LANGUAGE plpgsql AS $$
+DECLARE
+    scope text := coalesce(current_setting('auditferry.scope', true), '');
+    claimed boolean;
+BEGIN
+    PERFORM set_config('auditferry.scope', 'operator', true);
+    claimed := EXISTS (
         SELECT FROM destination_claim AS c
         WHERE c.location = $2 AND c.integration_id <> $1
           -- Canonical URLs end in a slash, so a common beginning is a common folder.
           AND (starts_with(c.destination, $3) OR starts_with($3, c.destination))
-    )
+    );
+    PERFORM set_config('auditferry.scope', scope, true);
+    RETURN claimed;
+END
 $$;
 -- +goose StatementEnd

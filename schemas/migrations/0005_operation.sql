@@ -8,6 +8,7 @@ CREATE TABLE operation (
     export_id      uuid,
     params         jsonb NOT NULL,
     status         text NOT NULL CHECK (status IN ('pending', 'running', 'succeeded', 'failed')),
+    outcome        jsonb NOT NULL DEFAULT '{}',
     error          text NOT NULL DEFAULT '',
     requested_by   text NOT NULL,
     spec_version   integer NOT NULL DEFAULT 0, -- of the export; ends when this version is applied
