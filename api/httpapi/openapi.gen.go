@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/auditferry/auditferry/schemas"
@@ -132,12 +131,6 @@ type EditOrg struct {
 	// NoticeEmails Who gets the mails about integrations and exports.
 	NoticeEmails NoticeEmails `json:"notice_emails"`
 }
-
-// Event defines model for Event.
-type Event = schemas.Event
-
-// EventBatch defines model for EventBatch.
-type EventBatch = json.RawMessage
 
 // EventList defines model for EventList.
 type EventList struct {
@@ -442,9 +435,6 @@ type ListOrgIntegrationsParams struct {
 
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = CreateAPIKey
-
-// AppendEventsJSONRequestBody defines body for AppendEvents for application/json ContentType.
-type AppendEventsJSONRequestBody = EventBatch
 
 // CreateExportJSONRequestBody defines body for CreateExport for application/json ContentType.
 type CreateExportJSONRequestBody = CreateExport
@@ -2030,9 +2020,9 @@ func (response SearchEvents200JSONResponse) VisitSearchEventsResponse(w http.Res
 }
 
 type AppendEventsRequestObject struct {
-	Params   AppendEventsParams
-	JSONBody *AppendEventsJSONRequestBody
-	Body     io.Reader
+	Params      AppendEventsParams
+	ContentType string
+	Body        io.Reader
 }
 
 type AppendEventsResponseObject interface {
@@ -3032,30 +3022,9 @@ func (sh *strictHandler) AppendEvents(ctx *gin.Context, params AppendEventsParam
 	var request AppendEventsRequestObject
 
 	request.Params = params
-	if strings.HasPrefix(ctx.GetHeader("Content-Type"), "application/json") {
+	request.ContentType = ctx.ContentType()
 
-		var body AppendEventsJSONRequestBody
-		var err error
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = ctx.ShouldBindJSON(&body)
-		} else if binding.Validator != nil {
-			// ShouldBindJSON runs the struct validator after decoding; keep that.
-			err = binding.Validator.ValidateStruct(&body)
-		}
-		if err != nil {
-			sh.options.RequestErrorHandlerFunc(ctx, err)
-			return
-		}
-		request.JSONBody = &body
-
-	}
-	if strings.HasPrefix(ctx.GetHeader("Content-Type"), "application/x-ndjson") {
-		request.Body = ctx.Request.Body
-	}
+	request.Body = ctx.Request.Body
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.AppendEvents(ctx, request.(AppendEventsRequestObject))

@@ -12,9 +12,9 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
-// CreateAPIKey is a request for an API key of an organization.
+// CreateAPIKey is a request for an API key.
 type CreateAPIKey struct {
-	OrgID uuid.UUID
+	OrgID *uuid.UUID // nil: the caller's own
 	Name  string
 	Role  schemas.Role
 }
@@ -27,10 +27,11 @@ type CreatedAPIKey struct {
 }
 
 // CreateAPIKey makes an API key. Because its secret is not kept, a repeated
-// idempotency key cannot get the first answer again; it is a Conflict.
-// Operators may for every organization, admins for their own.
+// idempotency key cannot get the first answer again; it is a Conflict. Admins
+// may for their own organization, operators for any.
 func (s *Service) CreateAPIKey(ctx context.Context, call Call, in CreateAPIKey) (CreatedAPIKey, error) {
-	if err := s.keeper(ctx, call.Caller, in.OrgID); err != nil {
+	org, err := s.keeper(ctx, call.Caller, in.OrgID)
+	if err != nil {
 		return CreatedAPIKey{}, err
 	}
 	if err := invalid(checkName(in.Name), checkKeyRole(in.Role)); err != nil {
@@ -40,8 +41,8 @@ func (s *Service) CreateAPIKey(ctx context.Context, call Call, in CreateAPIKey) 
 	if err != nil {
 		return CreatedAPIKey{}, err
 	}
-	key := schemas.APIKey{ID: newID(), OrgID: &in.OrgID, Role: in.Role, Name: in.Name, CreatedAt: now()}
-	kept, err := inOrg(ctx, s, in.OrgID, func(tx *postgres.Tx) (schemas.APIKey, error) {
+	key := schemas.APIKey{ID: newID(), OrgID: &org, Role: in.Role, Name: in.Name, CreatedAt: now()}
+	kept, err := inOrg(ctx, s, org, func(tx *postgres.Tx) (schemas.APIKey, error) {
 		return once(ctx, tx, call.IdempotencyKey, in, func() (schemas.APIKey, error) {
 			if err := tx.InsertAPIKey(ctx, key, hashSecret(secret)); err != nil {
 				return key, err
@@ -59,10 +60,11 @@ func (s *Service) CreateAPIKey(ctx context.Context, call Call, in CreateAPIKey) 
 	return CreatedAPIKey{Key: key, Secret: secret}, nil
 }
 
-// APIKeys lists the keys of an organization, also revoked ones. Operators may
-// for every organization, admins for their own.
-func (s *Service) APIKeys(ctx context.Context, caller Caller, org uuid.UUID) ([]schemas.APIKey, error) {
-	if err := s.keeper(ctx, caller, org); err != nil {
+// APIKeys lists the keys of an organization, also revoked ones; of is nil for
+// the caller's own. Admins may for their own organization, operators for any.
+func (s *Service) APIKeys(ctx context.Context, caller Caller, of *uuid.UUID) ([]schemas.APIKey, error) {
+	org, err := s.keeper(ctx, caller, of)
+	if err != nil {
 		return nil, err
 	}
 	return inOrg(ctx, s, org, func(tx *postgres.Tx) ([]schemas.APIKey, error) {
@@ -71,13 +73,15 @@ func (s *Service) APIKeys(ctx context.Context, caller Caller, org uuid.UUID) ([]
 	})
 }
 
-// RevokeAPIKey makes a key useless at once; again, it changes nothing.
-// Operators may for every organization, admins for their own.
-func (s *Service) RevokeAPIKey(ctx context.Context, caller Caller, org, id uuid.UUID) error {
-	if err := s.keeper(ctx, caller, org); err != nil {
+// RevokeAPIKey makes a key useless at once; again, it changes nothing. Of is
+// nil for the caller's own organization. Admins may for that one, operators for
+// any.
+func (s *Service) RevokeAPIKey(ctx context.Context, caller Caller, of *uuid.UUID, id uuid.UUID) error {
+	org, err := s.keeper(ctx, caller, of)
+	if err != nil {
 		return err
 	}
-	_, err := inOrg(ctx, s, org, func(tx *postgres.Tx) (struct{}, error) {
+	_, err = inOrg(ctx, s, org, func(tx *postgres.Tx) (struct{}, error) {
 		if err := tx.RevokeAPIKey(ctx, id); err != nil {
 			return struct{}{}, missing(err, "API key")
 		}
@@ -87,20 +91,13 @@ func (s *Service) RevokeAPIKey(ctx context.Context, caller Caller, org, id uuid.
 	return err
 }
 
-// keeper lets those pass who keep an organization's keys.
-func (s *Service) keeper(ctx context.Context, caller Caller, org uuid.UUID) error {
-	if caller.operator() == nil {
-		_, err := s.Org(ctx, caller, org)
-		return err
+// keeper gives the organization whose keys the caller may keep.
+func (s *Service) keeper(ctx context.Context, caller Caller, org *uuid.UUID) (uuid.UUID, error) {
+	if org == nil {
+		return caller.admin()
 	}
-	own, err := caller.admin()
-	if err != nil {
-		return err
-	}
-	if own != org {
-		return notAnOrg(postgres.ErrNotFound)
-	}
-	return nil
+	_, err := s.Org(ctx, caller, *org)
+	return *org, err
 }
 
 func checkKeyRole(role schemas.Role) error {
