@@ -89,7 +89,7 @@ func (e *Event) complete() error {
 	switch {
 	case e.OccurredAt.IsZero():
 		return &FieldError{"occurred_at", "is required, in RFC 3339 form"}
-	case e.OccurredAt.Year() < 1970 || e.OccurredAt.Year() > 9999:
+	case e.OccurredAt.UTC().Year() < 1970 || e.OccurredAt.UTC().Year() > 9999: // it is stored in UTC
 		return &FieldError{"occurred_at", "must lie between the years 1970 and 9999"}
 	case e.Action == "":
 		return &FieldError{"action", "is required, for example document.deleted"}
