@@ -91,6 +91,14 @@ func (s *Service) RevokeAPIKey(ctx context.Context, caller Caller, of *uuid.UUID
 	return err
 }
 
+// KeepOperatorKey makes sure that the first operator's key exists, with which
+// all others are made. It is for the program's start, not for callers.
+func (s *Service) KeepOperatorKey(ctx context.Context, secret string) error {
+	return s.store.AsOperator(ctx, func(tx *postgres.Tx) error {
+		return tx.UpsertOperatorKey(ctx, "first operator", hashSecret(secret))
+	})
+}
+
 // keeper gives the organization whose keys the caller may keep.
 func (s *Service) keeper(ctx context.Context, caller Caller, org *uuid.UUID) (uuid.UUID, error) {
 	if org == nil {

@@ -22,7 +22,8 @@ const (
 )
 
 // Operation returns an operation once it has ended, but no later than after
-// wait, at most MaxWait. It ends early, without an error, when ctx does.
+// wait, at most MaxWait. The wait ends early, without an error, when ctx ends
+// or the program does.
 // Admins and viewers may; operators see those of all organizations.
 func (s *Service) Operation(ctx context.Context, caller Caller, id uuid.UUID, wait time.Duration) (schemas.Operation, error) {
 	look, err := s.operationReader(caller, id)
@@ -35,6 +36,8 @@ func (s *Service) Operation(ctx context.Context, caller Caller, id uuid.UUID, wa
 	for pause := firstLook; err == nil && !op.Status.Ended(); pause = min(2*pause, laterLook) {
 		select {
 		case <-end.C:
+			return op, nil
+		case <-s.stopping:
 			return op, nil
 		case <-ctx.Done():
 			return op, nil

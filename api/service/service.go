@@ -36,6 +36,10 @@ type Options struct {
 	// Provisioners says who makes the credentials of new integrations. A cloud
 	// that is not in it has no integrations here.
 	Provisioners map[schemas.Cloud]schemas.Provisioner
+
+	// Stopping is closed when the program is to end: whoever waits for an
+	// operation is answered then. It may be nil.
+	Stopping <-chan struct{}
 }
 
 // Service answers commands and queries. It is safe for concurrent use.
@@ -44,11 +48,18 @@ type Service struct {
 	dispatcher   Dispatcher
 	log          *zap.Logger
 	provisioners map[schemas.Cloud]schemas.Provisioner
+	stopping     <-chan struct{}
 }
 
 // New makes a service.
 func New(o Options) *Service {
-	return &Service{store: o.Store, dispatcher: o.Dispatcher, log: o.Log, provisioners: o.Provisioners}
+	return &Service{
+		store:        o.Store,
+		dispatcher:   o.Dispatcher,
+		log:          o.Log,
+		provisioners: o.Provisioners,
+		stopping:     o.Stopping,
+	}
 }
 
 // Ready tells whether requests can be served. Temporal is not asked: without

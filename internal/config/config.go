@@ -103,7 +103,7 @@ func LoadAPI() (API, error) {
 	if err != nil {
 		return API{}, readable(err)
 	}
-	return cfg, cfg.validate()
+	return cfg, errors.Join(cfg.validate(), cfg.validateOperatorKey())
 }
 
 // LoadWorker reads the worker program's configuration. The error names every
@@ -136,6 +136,17 @@ func (c Common) validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// minOperatorKey is as long as a UUID without hyphens: long enough for a random
+// key, and too long for a chosen word.
+const minOperatorKey = 32
+
+func (a API) validateOperatorKey() error {
+	if a.OperatorKey != "" && len(a.OperatorKey) < minOperatorKey {
+		return wrong("OPERATOR_KEY", fmt.Sprintf("must be at least %d random characters", minOperatorKey))
+	}
+	return nil
 }
 
 // validateClouds asks for what the auto provisioner will need, so that the

@@ -1,0 +1,146 @@
+// Command api serves the HTTP API. It is configured by environment variables
+// alone, keeps no state, and scales by running more of them.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/auditferry/auditferry/api/httpapi"
+	"github.com/auditferry/auditferry/api/service"
+	"github.com/auditferry/auditferry/internal/config"
+	"github.com/auditferry/auditferry/internal/dispatch"
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/internal/schedule"
+	"github.com/auditferry/auditferry/internal/temporalclient"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+func main() {
+	flag.Usage = usage
+	flag.Parse()
+	if flag.NArg() > 0 {
+		usage()
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "api:", err)
+		os.Exit(1)
+	}
+}
+
+func usage() {
+	variables, err := config.Usage[config.API]()
+	if err != nil {
+		variables = err.Error()
+	}
+	fmt.Fprintf(os.Stderr, "api takes no arguments. It is configured by TEMPORAL_* and these environment variables:\n%s", variables)
+}
+
+func run(ctx context.Context) error {
+	cfg, err := config.LoadAPI()
+	if err != nil {
+		return err
+	}
+	log, err := cfg.Logger()
+	if err != nil {
+		return err
+	}
+	defer log.Sync() //nolint:errcheck // standard error cannot always be synced
+	store, err := openStore(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	// Lazy: without Temporal, reads are served and commands are accepted.
+	temporal, err := temporalclient.Dial(temporalclient.Options{Log: log, Lazy: true})
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	all := service.New(service.Options{
+		Store:        store,
+		Dispatcher:   dispatch.New(store, schedule.Adapter{Client: temporal}, temporalclient.Signaler{Client: temporal}),
+		Log:          log,
+		Provisioners: provisioners(cfg.Common),
+		Stopping:     ctx.Done(),
+	})
+	if cfg.OperatorKey != "" {
+		if err := all.KeepOperatorKey(ctx, cfg.OperatorKey); err != nil {
+			return err
+		}
+	}
+	handler, err := httpapi.New(httpapi.Options{Service: all, Authenticator: all, Log: log})
+	if err != nil {
+		return err
+	}
+	return serve(ctx, cfg, log, handler)
+}
+
+func openStore(ctx context.Context, cfg config.API) (*postgres.Store, error) {
+	if cfg.MigrateDatabaseURL != "" {
+		if err := postgres.Migrate(ctx, cfg.MigrateDatabaseURL); err != nil {
+			return nil, err
+		}
+	}
+	return postgres.Open(ctx, cfg.DatabaseURL)
+}
+
+func provisioners(cfg config.Common) map[schemas.Cloud]schemas.Provisioner {
+	return map[schemas.Cloud]schemas.Provisioner{
+		schemas.AWS:   schemas.Provisioner(cfg.ProvisionerAWS),
+		schemas.Azure: schemas.Provisioner(cfg.ProvisionerAzure),
+		schemas.GCP:   schemas.Provisioner(cfg.ProvisionerGCP),
+	}
+}
+
+const (
+	headerTimeout = 10 * time.Second // a client that is slower than this holds a connection on purpose
+	readTimeout   = time.Minute      // 5 MiB over a slow line
+	writeTimeout  = readTimeout + service.MaxWait + 15*time.Second
+	idleTimeout   = 2 * time.Minute // above the keep-alive of common load balancers, so that they hang up first
+)
+
+// serve answers requests until ctx ends, then lets those under way finish for
+// as long as the grace allows.
+func serve(ctx context.Context, cfg config.API, log *zap.Logger, handler http.Handler) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for requests: %w", err)
+	}
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          zap.NewStdLog(log),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	log.Info("API is ready", zap.Stringer("address", listener.Addr()))
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve requests: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("API drains", zap.Duration("grace", cfg.ShutdownGrace))
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownGrace)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		return errors.Join(fmt.Errorf("drain requests: %w", err), server.Close())
+	}
+	return nil
+}
