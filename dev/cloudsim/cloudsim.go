@@ -20,7 +20,6 @@ import (
 	"net/http"
 	"os"
 	"sync"
-	"time"
 )
 
 // Config says which servers stand behind the simulator and who the service is.
@@ -156,11 +155,10 @@ func (s *Server) HTTPClient() *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// Close stops serving, takes back the keys of all AWS sessions and removes
-// the temporary directory if there is one.
+// Close stops serving and removes the temporary directory if there is one. The
+// keys of open AWS sessions stay in versitygw, which may be gone by now; the
+// next start in the same directory takes them back.
 func (s *Server) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
 	var errs []error
 	for _, server := range s.servers {
 		errs = append(errs, server.Close())
@@ -169,9 +167,6 @@ func (s *Server) Close() error {
 		s.stop()
 	}
 	s.serving.Wait()
-	if s.sessions != nil {
-		errs = append(errs, s.sessions.end(ctx, func(session) bool { return true }))
-	}
 	if s.removeDir != "" {
 		errs = append(errs, os.RemoveAll(s.removeDir))
 	}

@@ -24,6 +24,7 @@ const (
 	maxSession       = 12 * time.Hour
 	defaultSession   = time.Hour
 	maxSessionPolicy = 2048 // characters
+	maxExternalID    = 1224 // characters; more than a regular expression may count here
 
 	permissionAssumeRole        = "sts:AssumeRole"
 	permissionGetCallerIdentity = "sts:GetCallerIdentity"
@@ -31,7 +32,7 @@ const (
 
 var (
 	sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	externalID  = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`)
+	externalID  = regexp.MustCompile(`^[\w+=,.@:/-]+$`)
 )
 
 // sts answers AssumeRole and GetCallerIdentity of the STS query API.
@@ -163,7 +164,7 @@ func checkAssumeRole(form url.Values) (name string, duration time.Duration, err 
 	if !sessionName.MatchString(name) {
 		return "", 0, invalid("roleSessionName", "Member must satisfy regular expression pattern: [\\w+=,.@-]{2,64}")
 	}
-	if form.Has("ExternalId") && !externalID.MatchString(form.Get("ExternalId")) {
+	if id := form.Get("ExternalId"); form.Has("ExternalId") && (len(id) < 2 || len(id) > maxExternalID || !externalID.MatchString(id)) {
 		return "", 0, invalid("externalId", "Member must satisfy regular expression pattern: [\\w+=,.@:\\/-]{2,1224}")
 	}
 	if len(form.Get("Policy")) > maxSessionPolicy {
