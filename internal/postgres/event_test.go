@@ -1,0 +1,228 @@
+package postgres_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+var errChangedMind = errors.New("changed my mind")
+
+// Invariant 1: numbers have no gaps and follow the order of commits, so that a
+// window up to N holds every event up to N.
+func TestAppendsNumberWithoutGaps(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const appenders, batches, size = 8, 12, 5
+
+	var all sync.WaitGroup
+	for appender := range appenders {
+		all.Go(func() {
+			for batch := range batches {
+				err := b.try(func(tx *postgres.Tx) error {
+					appended, err := tx.AppendEvents(t.Context(), events(t, size))
+					if err == nil && appended.LastSeq-appended.FirstSeq != size-1 {
+						err = fmt.Errorf("got %+v", appended)
+					}
+					if err == nil && (appender+batch)%3 == 0 {
+						err = errChangedMind
+					}
+					return err
+				})
+				if !errors.Is(err, errChangedMind) && err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+
+	const kept = appenders * batches * size * 2 / 3
+	next, previous := int64(1), time.Time{}
+	rows, err := b.CopyEvents(t.Context(), b.org, 1, math.MaxInt64, func(body []byte) error {
+		var e struct {
+			Seq        int64     `json:"seq"`
+			RecordedAt time.Time `json:"recorded_at"`
+		}
+		if err := json.Unmarshal(body, &e); err != nil {
+			return err
+		}
+		require.Equal(t, next, e.Seq)
+		require.False(t, e.RecordedAt.Before(previous), "recorded_at runs backwards")
+		next, previous = next+1, e.RecordedAt
+		return nil
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, kept, rows)
+}
+
+// The number follows the lock, not the call: whoever waits for the lock gets
+// the later number and time.
+func TestRecordedAtNeverRunsBackwards(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ahead := now().Add(time.Hour) // the clock was wrong and has been put right
+	b.asOwner(`UPDATE org SET last_recorded_at = $2 WHERE id = $1`, b.org, ahead)
+	require.Equal(t, ahead, b.append(1).RecordedAt)
+	require.Equal(t, ahead, b.append(1).RecordedAt)
+
+	b.in(func(tx *postgres.Tx) {
+		at, err := tx.RecordedAt(t.Context(), 2)
+		require.NoError(t, err)
+		require.Equal(t, ahead, at)
+		_, err = tx.RecordedAt(t.Context(), 3)
+		require.ErrorIs(t, err, postgres.ErrNotFound)
+	})
+}
+
+func TestAppendStoresTheCanonicalBody(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const depth = 5000
+	given := events(t, 1)[0]
+	given.Action = "odd\x00action"
+	given.Metadata = json.RawMessage(`{"b":"\u0000 é <&> \ud800","a":1e400,"a":1,"deep":` +
+		strings.Repeat("[", depth) + strings.Repeat("]", depth) + `}`)
+
+	b.in(func(tx *postgres.Tx) {
+		appended, err := tx.AppendEvents(t.Context(), []schemas.Event{given})
+		require.NoError(t, err)
+		want, err := given.Canonical(appended.FirstSeq, appended.RecordedAt)
+		require.NoError(t, err)
+		found, err := tx.SearchEvents(t.Context(), schemas.EventQuery{Action: given.Action, Limit: 10})
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		require.Equal(t, string(want), string(found[0].Body))
+	})
+}
+
+func TestAppendNeedsAnOrgAndEvents(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.Error(t, b.try(func(tx *postgres.Tx) error {
+		_, err := tx.AppendEvents(t.Context(), nil)
+		return err
+	}))
+	require.ErrorContains(t, b.AsOperator(t.Context(), func(tx *postgres.Tx) error {
+		_, err := tx.AppendEvents(t.Context(), events(t, 1))
+		return err
+	}), "transaction of an org")
+	unknown := b.withOrg(newID(t))
+	require.ErrorIs(t, unknown.try(func(tx *postgres.Tx) error {
+		_, err := tx.AppendEvents(t.Context(), events(t, 1))
+		return err
+	}), postgres.ErrNotFound)
+}
+
+func TestSearchFilters(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	day := time.Date(2026, 3, 14, 0, 0, 0, 0, time.UTC)
+	given := events(t, 6)
+	for i := range given {
+		given[i].OccurredAt = day.Add(time.Duration(i) * time.Hour)
+	}
+	given[1].Action = "user.invited"
+	given[2].Outcome = schemas.OutcomeFailure
+	b.in(func(tx *postgres.Tx) {
+		_, err := tx.AppendEvents(t.Context(), given)
+		require.NoError(t, err)
+	})
+	hour := func(n int) *time.Time {
+		at := day.Add(time.Duration(n) * time.Hour)
+		return &at
+	}
+	for name, test := range map[string]struct {
+		query schemas.EventQuery
+		want  []int64
+	}{
+		"newest first":     {schemas.EventQuery{}, []int64{6, 5, 4, 3, 2, 1}},
+		"limit":            {schemas.EventQuery{Limit: 2}, []int64{6, 5}},
+		"next page":        {schemas.EventQuery{Limit: 2, BeforeSeq: 5}, []int64{4, 3}},
+		"behind the end":   {schemas.EventQuery{BeforeSeq: 1}, []int64{}},
+		"action":           {schemas.EventQuery{Action: "user.invited"}, []int64{2}},
+		"outcome":          {schemas.EventQuery{Outcome: schemas.OutcomeFailure}, []int64{3}},
+		"actor":            {schemas.EventQuery{ActorEmail: "user3@example.com"}, []int64{4}},
+		"from":             {schemas.EventQuery{From: hour(4)}, []int64{6, 5}},
+		"to":               {schemas.EventQuery{To: hour(2)}, []int64{2, 1}},
+		"all at once":      {schemas.EventQuery{From: hour(1), To: hour(3), Outcome: schemas.OutcomeSuccess}, []int64{2}},
+		"contains NUL":     {schemas.EventQuery{ActorEmail: "nobody\x00"}, []int64{}},
+		"tries to inject":  {schemas.EventQuery{Action: "' OR true --"}, []int64{}},
+		"nothing like it":  {schemas.EventQuery{Action: "user"}, []int64{}},
+		"page and filters": {schemas.EventQuery{BeforeSeq: 6, Action: "document.deleted", Limit: 2}, []int64{5, 4}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if test.query.Limit == 0 {
+				test.query.Limit = 10
+			}
+			b.in(func(tx *postgres.Tx) {
+				found, err := tx.SearchEvents(t.Context(), test.query)
+				require.NoError(t, err)
+				got := []int64{}
+				for _, e := range found {
+					got = append(got, e.Seq)
+				}
+				require.Equal(t, test.want, got)
+			})
+		})
+	}
+}
+
+func TestBacklogMeasuresWithoutReading(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.append(20)
+	sizes := map[int64]int64{}
+	next := int64(0)
+	_, err := b.CopyEvents(t.Context(), b.org, 1, 20, func(body []byte) error {
+		next++
+		sizes[next] = int64(len(body))
+		return nil
+	})
+	require.NoError(t, err)
+	sum := func(first, last int64) (total int64) {
+		for seq := first; seq <= last; seq++ {
+			total += sizes[seq]
+		}
+		return total
+	}
+	check := func(from, limit, last, bytes int64) {
+		t.Helper()
+		b.in(func(tx *postgres.Tx) {
+			gotLast, gotBytes, err := tx.Backlog(t.Context(), from, limit)
+			require.NoError(t, err)
+			require.Equal(t, []int64{last, bytes}, []int64{gotLast, gotBytes})
+		})
+	}
+	check(1, 100, 20, sum(1, 20))
+	check(1, 1, 1, sum(1, 1))
+	check(5, 10, 14, sum(5, 14))
+	check(20, math.MaxInt64, 20, sum(20, 20))
+	check(21, 100, 20, 0)
+	check(1, 0, 0, 0)
+
+	b.asOwner(`DELETE FROM audit_event WHERE seq <= 8`) // as retention does, by days
+	check(5, 10, 14, sum(9, 14))
+	check(1, 8, 8, 0)
+	b.in(func(tx *postgres.Tx) {
+		oldest, newest, err := tx.RetainedEvents(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []int64{9, 20}, []int64{oldest, newest})
+	})
+	b.asOwner(`DELETE FROM audit_event`)
+	b.in(func(tx *postgres.Tx) {
+		oldest, newest, err := tx.RetainedEvents(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []int64{21, 20}, []int64{oldest, newest})
+	})
+}
