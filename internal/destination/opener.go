@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/auditferry/auditferry/schemas"
@@ -53,24 +54,15 @@ type Opener struct {
 	cfg    Config
 	aws    aws.Config
 	google googleIdentity
-	http   *http.Client
+	http   *http.Client // of Azure and GCP
 }
 
 // NewOpener reads the SDKs' standard configuration. Credentials that are
 // missing there are found out only when a destination needs them.
 func NewOpener(ctx context.Context, cfg Config) (*Opener, error) {
-	return newOpener(ctx, cfg, newTransport())
-}
-
-func newOpener(ctx context.Context, cfg Config, transport http.RoundTripper) (*Opener, error) {
-	client := &http.Client{
-		Transport: transport,
-		// No API used here redirects, so whoever does wants requests to go to
-		// another host.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 	options := []func(*awsconfig.LoadOptions) error{
-		awsconfig.WithHTTPClient(client),
+		// The SDK's own client, since only that heeds AWS_CA_BUNDLE.
+		awsconfig.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(limitSilence)),
 		awsconfig.WithRetryMaxAttempts(sdkAttempts),
 	}
 	if cfg.AWS.Region != "" {
@@ -80,16 +72,22 @@ func newOpener(ctx context.Context, cfg Config, transport http.RoundTripper) (*O
 	if err != nil {
 		return nil, fmt.Errorf("load AWS configuration: %w", err)
 	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 8
+	limitSilence(transport)
+	client := &http.Client{
+		Transport: transport,
+		// No API used here redirects, so whoever does wants requests to go to
+		// another host.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return &Opener{cfg: cfg, aws: base, google: googleIdentity{http: client}, http: client}, nil
 }
 
-// newTransport is the standard one, with an end to silence: a server that has
-// the whole request must begin to answer.
-func newTransport() *http.Transport {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+// limitSilence makes a request fail whose server has all of it and does not
+// begin to answer.
+func limitSilence(transport *http.Transport) {
 	transport.ResponseHeaderTimeout = 2 * time.Minute
-	transport.MaxIdleConnsPerHost = 8
-	return transport
 }
 
 // Open prepares a destination and sends nothing yet, so that it fails only for

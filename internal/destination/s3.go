@@ -56,7 +56,7 @@ func (o *Opener) openS3(t Target) (driver, error) {
 		target: t,
 		base: s3.Options{
 			Region:     o.aws.Region,
-			HTTPClient: o.http,
+			HTTPClient: o.aws.HTTPClient,
 			// S3 answers so while two writers race for a key; the next
 			// attempt hears which of them won.
 			Retryer: retry.AddWithErrorCodes(retry.NewStandard(func(ro *retry.StandardOptions) {

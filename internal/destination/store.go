@@ -81,7 +81,7 @@ func (s *store) upload(ctx context.Context, key string, object Object, createOnl
 	if _, err := object.Body.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("rewind the body of %q: %w", key, err)
 	}
-	body := &source{body: object.Body}
+	body := &source{ctx: ctx, body: object.Body}
 	err := s.driver.put(ctx, key, body, object, createOnly)
 	if broken := body.stop(); err != nil && broken != nil {
 		return fmt.Errorf("read the body of %q: %w", key, broken)
@@ -186,10 +186,12 @@ func (s *store) present(err error) bool {
 	return errors.As(err, &e) && e.Err != nil && s.driver.sort(e.Err).present
 }
 
-// source is a body that remembers whether reading it failed, which SDKs blur,
-// and that can be taken away: net/http may go on reading for a moment after
-// the request is over.
+// source is a body that remembers whether reading it failed, which SDKs blur.
+// It ends with the context, so that an upload which is given up can never be
+// completed by bytes that were still to be read, and it can be taken away:
+// net/http may go on reading for a moment after the request is over.
 type source struct {
+	ctx     context.Context
 	mu      sync.Mutex
 	body    io.ReadSeeker
 	failure error
@@ -202,6 +204,9 @@ func (s *source) Read(p []byte) (int, error) {
 	defer s.mu.Unlock()
 	if s.body == nil {
 		return 0, errStopped
+	}
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
 	}
 	n, err := s.body.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {

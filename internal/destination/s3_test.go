@@ -1,0 +1,210 @@
+package destination_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/auditferry/auditferry/dev/cloudsim"
+	"github.com/auditferry/auditferry/internal/destination"
+	"github.com/auditferry/auditferry/internal/destination/destinationtest"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// referencePolicy is the reference document's, word for word.
+const referencePolicy = `{
+       "Version": "2012-10-17",
+       "Statement": [
+           {
+               "Action": [
+                   "s3:ListBucket",
+                   "s3:GetBucketLocation"
+               ],
+               "Effect": "Allow",
+               "Resource": "arn:aws:s3:::{{bucket}}",
+               "Condition": {
+                   "StringLike": {
+                       "s3:prefix": [
+                           "{{prefix}}/*"
+                       ]
+                   }
+               }
+           },
+           {
+               "Action": [
+                   "s3:PutObject",
+                   "s3:DeleteObject"
+               ],
+               "Effect": "Allow",
+               "Resource": "arn:aws:s3:::{{bucket}}/{{prefix}}/*"
+           }
+       ]
+   }`
+
+// referenceTrust is the reference document's, word for word.
+const referenceTrust = `{
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {
+                "AWS": "<iam_user_arn>"
+            },
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "StringEquals": {
+                    "sts:ExternalId": "<external_id>"
+                }
+            }
+        }
+    ]
+}`
+
+func permissionPolicy(at schemas.Destination) string {
+	return strings.NewReplacer("{{bucket}}", at.Bucket, "{{prefix}}", at.Prefix).Replace(referencePolicy)
+}
+
+func trustPolicy(externalID string) string {
+	return strings.NewReplacer("<iam_user_arn>", serviceUserARN, "<external_id>", externalID).Replace(referenceTrust)
+}
+
+// awsTarget is a target whose role has the policy; without one there is no
+// role.
+func (l lab) awsTarget(t *testing.T, at schemas.Destination, policy string) destination.Target {
+	t.Helper()
+	target := destination.Target{
+		Destination: at,
+		Grant:       schemas.Grant{RoleARN: "arn:aws:iam::123456789012:role/" + unique("audit")},
+		Credentials: schemas.Credentials{AWS: &schemas.AWSCredentials{ExternalID: unique("external"), IAMUserARN: serviceUserARN}},
+	}
+	if policy != "" {
+		require.NoError(t, l.clouds.PutRole(t.Context(), cloudsim.Role{
+			ARN: target.Grant.RoleARN, TrustPolicy: trustPolicy(target.Credentials.AWS.ExternalID), PermissionPolicy: policy,
+		}))
+	}
+	return target
+}
+
+func (l lab) awsBucket(t *testing.T) schemas.Destination {
+	t.Helper()
+	at := schemas.Destination{Cloud: schemas.AWS, Bucket: unique("acme"), Prefix: "audit/logs"}
+	require.NoError(t, l.stores.CreateBucket(t.Context(), at))
+	return at
+}
+
+// The policy of the reference is enough for everything, and versitygw enforces
+// it.
+func TestS3(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	destinationtest.Run(t, func(t *testing.T) destinationtest.Place {
+		at := l.awsBucket(t)
+		missing := schemas.Destination{Cloud: schemas.AWS, Bucket: unique("missing"), Prefix: at.Prefix}
+		network := &flaky{}
+		o := l.opener(t, network, nil)
+		undeletable := strings.ReplaceAll(permissionPolicy(at), `"s3:PutObject",
+                   "s3:DeleteObject"`, `"s3:PutObject"`)
+		require.NotContains(t, undeletable, "DeleteObject")
+		return destinationtest.Place{
+			Destination:  at,
+			Open:         open(o, l.awsTarget(t, at, permissionPolicy(at))),
+			Denied:       open(o, l.awsTarget(t, at, "")),
+			Missing:      open(o, l.awsTarget(t, missing, permissionPolicy(missing))),
+			Undeletable:  open(o, l.awsTarget(t, at, undeletable)),
+			LoseResponse: func(*testing.T) { network.lose.Store(1) },
+			Read:         l.read(at), Keys: l.keys(at), Store: l.store(at),
+		}
+	})
+}
+
+// What the admin has not granted is denied, step by step.
+func TestS3ProbeNamesTheMissingPermission(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	at := l.awsBucket(t)
+	o := l.opener(t, &flaky{}, nil)
+	elsewhere := at
+	elsewhere.Prefix = "another/folder"
+	unlisted := strings.Replace(permissionPolicy(at), "s3:ListBucket", "s3:GetObject", 1)
+
+	wrongID := l.awsTarget(t, at, permissionPolicy(at))
+	wrongID.Credentials.AWS = &schemas.AWSCredentials{ExternalID: "another-id", IAMUserARN: serviceUserARN}
+
+	tests := map[string]struct {
+		target destination.Target
+		step   string
+		tells  string
+	}{
+		"no role":           {l.awsTarget(t, at, ""), "authenticate", "sts:AssumeRole"},
+		"wrong external ID": {wrongID, "authenticate", "another-id"},
+		"other folder":      {l.awsTarget(t, at, permissionPolicy(elsewhere)), "write", "s3:PutObject on arn:aws:s3:::" + at.Bucket + "/audit/logs/*"},
+		"no listing":        {l.awsTarget(t, at, unlisted), "list", "s3:ListBucket on arn:aws:s3:::" + at.Bucket},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := open(o, test.target)(t)
+			report, err := d.Probe(t.Context())
+			require.NoError(t, err)
+			require.False(t, report.Granted)
+			failure, _ := report.Failure()
+			require.Equal(t, test.step, failure.Name, "%+v", report)
+			require.Equal(t, schemas.KindDenied, failure.Kind)
+			require.Equal(t, "AccessDenied", failure.Code)
+			require.Contains(t, failure.Message, test.tells)
+		})
+	}
+}
+
+// The session can do less than a generous role.
+func TestS3SessionIsNarrowedToTheDestination(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	at := l.awsBucket(t)
+	everything := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*"],"Resource":["arn:aws:s3:::` + at.Bucket + `","arn:aws:s3:::` + at.Bucket + `/*"]}]}`
+	target := l.awsTarget(t, at, everything)
+	d := open(l.opener(t, &flaky{}, nil), target)(t)
+	require.NoError(t, d.Put(t.Context(), at.Key("part"), destinationtest.NewObject([]byte("x"))))
+	report, err := d.Probe(t.Context())
+	require.NoError(t, err)
+	require.True(t, report.Granted, "%+v", report)
+}
+
+// A destination without a folder covers the whole bucket.
+func TestS3WithoutPrefix(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	at := l.awsBucket(t)
+	at.Prefix = ""
+	policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":["s3:ListBucket"],"Resource":"arn:aws:s3:::%[1]s"},
+		{"Effect":"Allow","Action":["s3:PutObject","s3:DeleteObject"],"Resource":"arn:aws:s3:::%[1]s/*"}]}`, at.Bucket)
+	d := open(l.opener(t, &flaky{}, nil), l.awsTarget(t, at, policy))(t)
+	require.NoError(t, d.Put(t.Context(), "date=2026-01-01/part", destinationtest.NewObject([]byte("x"))))
+	require.NoError(t, d.Put(t.Context(), "date=2026-01-01/part", destinationtest.NewObject([]byte("x"))))
+	report, err := d.Probe(t.Context())
+	require.NoError(t, err)
+	require.True(t, report.Granted, "%+v", report)
+}
+
+// Nothing but the reference's permissions is ever asked for.
+func TestS3AsksForNothingElse(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	at := l.awsBucket(t)
+	d := open(l.opener(t, &flaky{}, nil), l.awsTarget(t, at, permissionPolicy(at)))(t)
+	l.store(at)(t, at.Key("theirs"), []byte("a"))
+	require.Error(t, d.Put(t.Context(), at.Key("theirs"), destinationtest.NewObject([]byte("b"))))
+	_, err := d.Probe(t.Context())
+	require.NoError(t, err)
+	var asked []string
+	for _, r := range l.clouds.Requests() {
+		if strings.Contains(r.Resource, ":::"+at.Bucket) && !slices.Contains(asked, r.Permission) {
+			asked = append(asked, r.Permission)
+		}
+	}
+	require.ElementsMatch(t, []string{"s3:PutObject", "s3:ListBucket", "s3:DeleteObject"}, asked)
+}
