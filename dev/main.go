@@ -7,15 +7,16 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
-	"github.com/auditferry/auditferry/dev/tools"
+	"github.com/auditferry/auditferry/dev/demo"
 )
 
 const usage = `usage: go run ./dev <command>
 
-  tool NAME ...   get the pinned tools that are missing and print where they are
+  up      start everything, make an organization, and run until Ctrl-C
+  demo    play the whole story on a fresh stack and check what was delivered
+  clean   remove what up keeps between its runs
 `
 
 func main() {
@@ -33,24 +34,13 @@ func run(ctx context.Context, args []string) error {
 		return errors.New(usage)
 	}
 	switch args[0] {
-	case "tool":
-		return tool(ctx, args[1:])
+	case "up":
+		return up(ctx)
+	case "demo":
+		return demo.Run(ctx, os.Stdout)
+	case "clean":
+		return clean()
 	default:
 		return fmt.Errorf("there is no command %q\n%s", args[0], usage)
 	}
-}
-
-// tool prints one path a line, in the order of the names.
-func tool(ctx context.Context, names []string) error {
-	if len(names) == 0 {
-		return fmt.Errorf("name a tool: %s", strings.Join(tools.Names(), ", "))
-	}
-	paths, err := tools.Ensure(ctx, os.Stderr, names...)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		fmt.Println(paths[name])
-	}
-	return nil
 }

@@ -1,0 +1,97 @@
+package actor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// Vendor operates the service.
+type Vendor struct{ caller }
+
+// NewVendor is the operator with the given key.
+func NewVendor(apiURL, operatorKey string) Vendor { return Vendor{caller{apiURL, operatorKey}} }
+
+// Welcome creates an org, with an API key for its admin and one for the product
+// that reports its events.
+func (v Vendor) Welcome(ctx context.Context, name string, noticeEmails ...string) (Admin, Product, error) {
+	var org schemas.Org
+	err := v.call(ctx, http.MethodPost, "/v1/orgs", map[string]any{"name": name, "notice_emails": noticeEmails}, &org)
+	if err != nil {
+		return Admin{}, Product{}, err
+	}
+	admin, err := v.newKey(ctx, org.ID, schemas.RoleAdmin)
+	if err != nil {
+		return Admin{}, Product{}, err
+	}
+	ingest, err := v.newKey(ctx, org.ID, schemas.RoleIngest)
+	return Admin{caller: admin, Org: org}, Product{caller: ingest}, err
+}
+
+func (v Vendor) newKey(ctx context.Context, org uuid.UUID, role schemas.Role) (caller, error) {
+	var created struct {
+		Secret string `json:"secret"`
+	}
+	path := fmt.Sprintf("/v1/orgs/%s/api-keys", org)
+	err := v.call(ctx, http.MethodPost, path, map[string]any{"name": string(role), "role": role}, &created)
+	return caller{v.url, created.Secret}, err
+}
+
+// Key is the caller's API key.
+func (c caller) Key() string { return c.key }
+
+// Provision hands an integration its credentials, where the provisioner is an
+// external one.
+func (v Vendor) Provision(ctx context.Context, integration schemas.Integration, credentials schemas.Credentials) (schemas.Operation, error) {
+	var op schemas.Operation
+	err := v.call(ctx, http.MethodPost, fmt.Sprintf("/v1/integrations/%s/provisioning", integration.ID),
+		map[string]any{"org_id": integration.OrgID, "credentials": credentials}, &op)
+	return op, err
+}
+
+// Product reports events.
+type Product struct{ caller }
+
+// batch is how many events go into one append.
+const batch = 5_000
+
+// Report appends n events, with all kinds of text in them, and returns the
+// newest seq.
+func (p Product) Report(ctx context.Context, n int) (lastSeq int64, err error) {
+	for reported := 0; reported < n; {
+		size := min(batch, n-reported)
+		var appended schemas.Appended
+		if err := p.send(ctx, http.MethodPost, "/v1/events", "application/x-ndjson", lines(reported, size), &appended); err != nil {
+			return 0, err
+		}
+		reported += size
+		lastSeq = appended.LastSeq
+	}
+	return lastSeq, nil
+}
+
+func lines(from, n int) []byte {
+	actions := []string{"document.read", "document.edited", "user.signed_in", "role.granted", "report.exported"}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	for i := from; i < from+n; i++ {
+		event := map[string]any{
+			"occurred_at": time.Now().UTC().Format(time.RFC3339Nano),
+			"action":      actions[i%len(actions)],
+			"actor":       map[string]any{"type": "user", "id": fmt.Sprint(i % 97), "name": "Zoë “Z” O'Neil\t\\", "email": "zoe@example.com"},
+			"targets":     []any{map[string]any{"type": "document", "id": fmt.Sprint(i), "name": "Ünïcode — 文書 📄\nsecond line"}},
+			"outcome":     []string{"success", "failure"}[i%2],
+			"context":     map[string]any{"ip": "192.0.2.17", "user_agent": "Mozilla/5.0 (X11; Linux x86_64)", "request_id": fmt.Sprintf("r-%d", i)},
+			"metadata":    map[string]any{"n": i, "path": `C:\temp\x`, "html": "<a href=\"/\">&</a>"},
+		}
+		_ = encoder.Encode(event) // maps of strings and numbers into memory
+	}
+	return out.Bytes()
+}

@@ -1,0 +1,236 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/auditferry/auditferry/dev/actor"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// tell plays the chapters in order.
+func (t *tale) tell(ctx context.Context) (Result, error) {
+	for _, chapter := range []func(context.Context) error{
+		t.welcome, t.integrate, t.grant, t.export, t.move, t.leave, t.afterwards,
+	} {
+		if err := chapter(ctx); err != nil {
+			return Result{}, err
+		}
+	}
+	return t.audit(ctx)
+}
+
+func (t *tale) welcome(ctx context.Context) (err error) {
+	vendor := actor.NewVendor(t.stack.API.URL, t.stack.API.OperatorKey)
+	if t.admin, t.product, err = vendor.Welcome(ctx, "Acme", notified...); err != nil {
+		return err
+	}
+	t.say("The vendor welcomes Acme.")
+	return t.report(ctx, firstEvents)
+}
+
+func (t *tale) report(ctx context.Context, n int) (err error) {
+	if t.newest, err = t.product.Report(ctx, n); err != nil {
+		return err
+	}
+	t.say("The product reports %d audit events; the newest has seq %d.", n, t.newest)
+	return nil
+}
+
+// integrate adds one integration per cloud and waits for the credentials.
+func (t *tale) integrate(ctx context.Context) error {
+	for _, cloud := range schemas.Clouds() {
+		f := &ferry{cloud: cloud, places: []schemas.Destination{t.clouds.Destination(cloud, "audit/2026")}}
+		t.ferries[cloud] = f
+		if err := t.clouds.Prepare(ctx, f.places...); err != nil {
+			return err
+		}
+		id, op, err := t.admin.Integrate(ctx, "Acme on "+string(cloud), f.places[0], t.clouds.Grant(cloud))
+		if err != nil {
+			return err
+		}
+		f.integration = id
+		if _, err := t.admin.Await(ctx, op); err != nil {
+			return err
+		}
+		t.say("The admin adds an integration to %s; its credentials are there.", f.places[0])
+	}
+	return t.mailed(ctx, "Grant access", len(t.ferries))
+}
+
+// mailed waits until an occasion's mails have come, to every notice address.
+func (t *tale) mailed(ctx context.Context, subject string, occasions int) error {
+	for _, address := range notified {
+		if _, err := t.inbox.Await(ctx, address, subject, occasions); err != nil {
+			return err
+		}
+		t.mails += occasions
+	}
+	t.say("%d mails of the kind %q have come to each of %d admins.", occasions, subject, len(notified))
+	return nil
+}
+
+// grant lets the cloud's admin do what the mails said.
+func (t *tale) grant(ctx context.Context) error {
+	for _, cloud := range schemas.Clouds() {
+		f := t.ferries[cloud]
+		credentials, err := t.admin.Credentials(ctx, f.integration)
+		if err != nil {
+			return err
+		}
+		if err := t.clouds.Allow(ctx, credentials, 0, f.places[0], t.clouds.Destination(cloud, "archive")); err != nil {
+			return err
+		}
+		t.say("The admin of %s grants access.", cloud)
+	}
+	for _, cloud := range schemas.Clouds() {
+		if err := t.admin.AwaitAccess(ctx, t.ferries[cloud].integration); err != nil {
+			return err
+		}
+		t.say("Auditferry finds that it may write to %s.", t.ferries[cloud].places[0])
+	}
+	return nil
+}
+
+// export schedules one export per cloud, each compressed in another way, and
+// waits for the schedule to deliver.
+func (t *tale) export(ctx context.Context) error {
+	compressions := map[schemas.Cloud]schemas.Compression{
+		schemas.AWS: schemas.CompressionGzip, schemas.Azure: schemas.CompressionZstd, schemas.GCP: schemas.CompressionNone,
+	}
+	for _, cloud := range schemas.Clouds() {
+		f := t.ferries[cloud]
+		id, op, err := t.admin.Export(ctx, "Everything to "+string(cloud), f.integration, every, compressions[cloud])
+		if err != nil {
+			return err
+		}
+		f.export = id
+		if _, err := t.admin.Await(ctx, op); err != nil {
+			return err
+		}
+		export, err := t.admin.ReadExport(ctx, id)
+		if err != nil {
+			return err
+		}
+		f.slug = export.Slug
+		t.say("The admin schedules an export to %s every %s, compression %s.", cloud, every, compressions[cloud])
+	}
+	return t.delivered(ctx, schemas.Clouds()...)
+}
+
+// delivered waits until the schedules have delivered all that was reported.
+func (t *tale) delivered(ctx context.Context, clouds ...schemas.Cloud) error {
+	for _, cloud := range clouds {
+		if err := t.admin.AwaitDelivered(ctx, t.ferries[cloud].export, t.newest); err != nil {
+			return err
+		}
+		t.say("Everything up to seq %d lies in %s.", t.newest, cloud)
+	}
+	return nil
+}
+
+// move updates one destination with its exports paused, and another with its
+// exports retargeted.
+func (t *tale) move(ctx context.Context) error {
+	if err := t.moveTo(ctx, schemas.AWS, false); err != nil {
+		return err
+	}
+	if err := t.moveTo(ctx, schemas.Azure, true); err != nil {
+		return err
+	}
+	if err := t.mailed(ctx, "updated", 2); err != nil {
+		return err
+	}
+	if err := t.report(ctx, moreEvents); err != nil {
+		return err
+	}
+	if err := t.delivered(ctx, schemas.Azure, schemas.GCP); err != nil {
+		return err
+	}
+	aws := t.ferries[schemas.AWS]
+	if err := t.idle(ctx, aws); err != nil {
+		return err
+	}
+	if err := t.admin.Done(ctx)(t.admin.Resume(ctx, aws.export, true)); err != nil {
+		return err
+	}
+	t.say("The admin resumes the export to aws at the new destination.")
+	return t.delivered(ctx, schemas.AWS)
+}
+
+func (t *tale) moveTo(ctx context.Context, cloud schemas.Cloud, retarget bool) error {
+	f := t.ferries[cloud]
+	f.places = append(f.places, t.clouds.Destination(cloud, "archive"))
+	if err := t.admin.Done(ctx)(t.admin.UpdateDestination(ctx, f.integration, f.places[1], retarget)); err != nil {
+		return err
+	}
+	if err := t.admin.AwaitAccess(ctx, f.integration); err != nil {
+		return err
+	}
+	t.say("The admin moves the integration to %s, retargeting its exports: %t.", f.places[1], retarget)
+	return nil
+}
+
+// idle checks that an export has not run for what was reported last.
+func (t *tale) idle(ctx context.Context, f *ferry) error {
+	export, err := t.admin.ReadExport(ctx, f.export)
+	if err != nil {
+		return err
+	}
+	if export.State == schemas.ExportActive || export.DeliveredSeq >= t.newest {
+		return fmt.Errorf("the export to %s should not run: it is %s and has delivered up to %d", f.cloud, export.State, export.DeliveredSeq)
+	}
+	t.say("The export to %s is %s, at seq %d.", f.cloud, export.State, export.DeliveredSeq)
+	return nil
+}
+
+// leave deletes one integration with its exports paused, and another with its
+// exports deleted.
+func (t *tale) leave(ctx context.Context) error {
+	for cloud, deleteExports := range map[schemas.Cloud]bool{schemas.GCP: false, schemas.Azure: true} {
+		f := t.ferries[cloud]
+		if err := t.admin.Done(ctx)(t.admin.DeleteIntegration(ctx, f.integration, deleteExports)); err != nil {
+			return err
+		}
+		t.say("The admin deletes the integration with %s, and its exports: %t.", cloud, deleteExports)
+	}
+	return t.mailed(ctx, "deleted", 2)
+}
+
+// afterwards shows that only the export that is left goes on.
+func (t *tale) afterwards(ctx context.Context) error {
+	if err := t.report(ctx, moreEvents); err != nil {
+		return err
+	}
+	if err := t.delivered(ctx, schemas.AWS); err != nil {
+		return err
+	}
+	return errors.Join(t.idle(ctx, t.ferries[schemas.GCP]), t.idle(ctx, t.ferries[schemas.Azure]))
+}
+
+// audit counts what lies in the three clouds.
+func (t *tale) audit(ctx context.Context) (Result, error) {
+	result := Result{Clouds: map[schemas.Cloud]Delivered{}, Mails: t.mails}
+	for _, cloud := range schemas.Clouds() {
+		f := t.ferries[cloud]
+		export, err := t.admin.ReadExport(ctx, f.export)
+		if err != nil {
+			return result, err
+		}
+		found, err := actor.Audit(ctx, t.stack, f.slug, f.places...)
+		if err != nil {
+			return result, err
+		}
+		d := Delivered{
+			Events: found.Events, Objects: found.Objects,
+			Missing: found.Missing(1, export.DeliveredSeq), Duplicates: found.Duplicates,
+		}
+		result.Clouds[cloud] = d
+		t.say("An auditor reads %d objects in %s: %d events, %d missing, %d doubled.", d.Objects, cloud, d.Events, d.Missing, d.Duplicates)
+		if d.Missing != 0 || d.Duplicates != 0 || int64(d.Events) != export.DeliveredSeq || export.DeliveredSeq < firstEvents {
+			return result, fmt.Errorf("the export to %s says it has delivered %d events; found were %+v", cloud, export.DeliveredSeq, d)
+		}
+	}
+	return result, nil
+}
