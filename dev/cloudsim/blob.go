@@ -3,6 +3,7 @@ package cloudsim
 import (
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -72,22 +73,20 @@ func newBlobProxy(cfg AzureConfig, authority string, g *grants, log *requestLog,
 func (p *blobProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	account, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	container, blob, _ := strings.Cut(rest, "/")
-	entry := Request{
+	out := p.log.record(w, Request{
 		Cloud: "azure", Method: r.Method, Path: r.URL.RequestURI(),
 		Permission: blobAction(r, container, blob), Resource: account + "/" + container,
+	})
+	refusal := p.check(r, &out.entry, account, container)
+	if refusal == nil {
+		r, refusal = p.sign(r, account)
 	}
-	out := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-	if refusal := p.check(r, &entry, account, container); refusal != nil {
-		entry.Reason = refusal.code
+	if refusal != nil {
+		out.entry.Reason = refusal.code
 		p.refuse(out, refusal)
-	} else if signed, err := p.sign(r, account); err != nil {
-		entry.Reason = err.Error()
-		p.refuse(out, &blobError{http.StatusInternalServerError, "InternalError", err.Error()})
-	} else {
-		p.upstream.ServeHTTP(out, signed)
+		return
 	}
-	entry.Status = out.status
-	p.log.add(entry)
+	p.upstream.ServeHTTP(out, r)
 }
 
 func (p *blobProxy) check(r *http.Request, entry *Request, account, container string) *blobError {
@@ -118,8 +117,21 @@ func (g Grants) assigned(token claims, account, container, action string, now ti
 	})
 }
 
-func (p *blobProxy) sign(r *http.Request, account string) (*http.Request, error) {
-	credential, err := azblob.NewSharedKeyCredential(account, p.cfg.Accounts[account])
+// sign gives the request the account's own word.
+func (p *blobProxy) sign(r *http.Request, account string) (*http.Request, *blobError) {
+	extra, err := accountSAS(account, p.cfg.Accounts[account])
+	if err != nil {
+		return nil, &blobError{http.StatusInternalServerError, "InternalError", err.Error()}
+	}
+	signed := r.Clone(r.Context())
+	values := signed.URL.Query()
+	maps.Copy(values, extra)
+	signed.URL.RawQuery = values.Encode()
+	return signed, nil
+}
+
+func accountSAS(account, key string) (url.Values, error) {
+	credential, err := azblob.NewSharedKeyCredential(account, key)
 	if err != nil {
 		return nil, err
 	}
@@ -133,17 +145,7 @@ func (p *blobProxy) sign(r *http.Request, account string) (*http.Request, error)
 	if err != nil {
 		return nil, err
 	}
-	signed := r.Clone(r.Context())
-	values := signed.URL.Query()
-	extra, err := url.ParseQuery(query.Encode())
-	if err != nil {
-		return nil, err
-	}
-	for name, value := range extra {
-		values[name] = value
-	}
-	signed.URL.RawQuery = values.Encode()
-	return signed, nil
+	return url.ParseQuery(query.Encode())
 }
 
 func (p *blobProxy) refuse(w http.ResponseWriter, refusal *blobError) {

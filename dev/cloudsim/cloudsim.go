@@ -128,7 +128,7 @@ func (s *Server) start(ctx context.Context) error {
 		}
 		s.cfg.Dir, s.removeDir = dir, dir
 	}
-	if err := os.MkdirAll(s.cfg.Dir, 0o755); err != nil { //nolint:gosec // the CA certificate inside is for other users' processes too
+	if err := os.MkdirAll(s.cfg.Dir, 0o755); err != nil { // #nosec G301 -- the CA certificate inside is for other users' processes too
 		return err
 	}
 	var err error

@@ -66,24 +66,23 @@ func (e *entra) discovery(w http.ResponseWriter, r *http.Request) {
 
 func (e *entra) token(w http.ResponseWriter, r *http.Request) {
 	tenant := r.PathValue("tenant")
-	entry := Request{
+	out := e.log.record(w, Request{
 		Cloud: "azure", Principal: r.PostFormValue("client_id"), Method: r.Method, Path: r.URL.Path,
-		Permission: "token", Resource: tenant, Status: http.StatusOK,
-	}
-	defer func() { e.log.add(entry) }()
+		Permission: "token", Resource: tenant,
+	})
 	if refusal := e.checkToken(tenant, r); refusal != nil {
-		entry.Status, entry.Reason = refusal.status, refusal.Error()
-		e.refuse(w, refusal)
+		out.entry.Reason = refusal.Error()
+		e.refuse(out, refusal)
 		return
 	}
 	token, err := e.tokens.issue(claims{TenantID: tenant, AppID: r.PostFormValue("client_id")}, tokenLifetime)
 	if err != nil {
-		entry.Status, entry.Reason = http.StatusInternalServerError, err.Error()
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+		out.entry.Reason = err.Error()
+		http.Error(out, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	seconds := int(tokenLifetime.Seconds())
-	writeJSON(w, http.StatusOK, map[string]any{
+	writeJSON(out, http.StatusOK, map[string]any{
 		"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token,
 	})
 }

@@ -57,11 +57,9 @@ func newGCSProxy(cfg GCPConfig, own string, g *grants, log *requestLog, t *token
 	}
 	// Resumable uploads go on where the answer says.
 	upstream.ModifyResponse = func(resp *http.Response) error {
-		location, err := url.Parse(resp.Header.Get("Location"))
-		if err != nil || location.Host == "" {
-			return nil //nolint:nilerr // not a URL: nothing to rewrite
+		if location, err := url.Parse(resp.Header.Get("Location")); err == nil && location.Host != "" {
+			resp.Header.Set("Location", own+location.RequestURI())
 		}
-		resp.Header.Set("Location", own+location.RequestURI())
 		return nil
 	}
 	return &gcsProxy{
@@ -72,21 +70,18 @@ func newGCSProxy(cfg GCPConfig, own string, g *grants, log *requestLog, t *token
 
 func (p *gcsProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	call := parseGCSCall(r)
-	entry := Request{
+	out := p.log.record(w, Request{
 		Cloud: "gcp", Method: r.Method, Path: r.URL.RequestURI(),
 		Permission: call.permission, Resource: call.resource(),
-	}
-	out := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-	if refusal := p.check(r, &entry, call); refusal != nil {
-		entry.Reason = refusal.message
+	})
+	if refusal := p.check(r, &out.entry, call); refusal != nil {
+		out.entry.Reason = refusal.message
 		refusal.write(out)
-	} else {
-		forward := r.Clone(r.Context())
-		forward.URL.Path, forward.URL.RawPath = unescape(call.path), call.path
-		p.upstream.ServeHTTP(out, forward)
+		return
 	}
-	entry.Status = out.status
-	p.log.add(entry)
+	forward := r.Clone(r.Context())
+	forward.URL.Path, forward.URL.RawPath = unescape(call.path), call.path
+	p.upstream.ServeHTTP(out, forward)
 }
 
 func (p *gcsProxy) check(r *http.Request, entry *Request, call gcsCall) *googleError {
@@ -161,7 +156,10 @@ func (p *gcsProxy) exists(ctx context.Context, path string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("ask fake-gcs-server: %w", err)
 	}
-	defer resp.Body.Close()
+	// Only the status is wanted, and the object is small: a description.
+	if err := resp.Body.Close(); err != nil {
+		return false, fmt.Errorf("ask fake-gcs-server: %w", err)
+	}
 	return resp.StatusCode == http.StatusOK, nil
 }
 

@@ -27,7 +27,7 @@ const (
 	googleIssuer   = "https://accounts.google.com"
 	googleAudience = "https://www.googleapis.com"
 
-	permissionGetAccessToken = "iam.serviceAccounts.getAccessToken" //nolint:gosec // a permission's name
+	permissionGetAccessToken = "iam.serviceAccounts.getAccessToken" // #nosec G101 -- a permission's name
 )
 
 // googleIdentity answers for oauth2.googleapis.com and
@@ -73,11 +73,10 @@ func (g *googleIdentity) handler() http.Handler {
 
 // token trades a JWT signed by the base identity's key for an access token.
 func (g *googleIdentity) token(w http.ResponseWriter, r *http.Request) {
-	entry := Request{Cloud: "gcp", Method: r.Method, Path: r.URL.Path, Permission: "token", Status: http.StatusOK}
-	defer func() { g.log.add(entry) }()
+	out := g.log.record(w, Request{Cloud: "gcp", Method: r.Method, Path: r.URL.Path, Permission: "token"})
 	refuse := func(code string, description string) {
-		entry.Status, entry.Reason = http.StatusBadRequest, code+": "+description
-		writeJSON(w, http.StatusBadRequest, map[string]string{"error": code, "error_description": description})
+		out.entry.Reason = code + ": " + description
+		writeJSON(out, http.StatusBadRequest, map[string]string{"error": code, "error_description": description})
 	}
 	if grant := r.PostFormValue("grant_type"); grant != "urn:ietf:params:oauth:grant-type:jwt-bearer" {
 		refuse("unsupported_grant_type", "Invalid grant_type: "+grant)
@@ -88,13 +87,13 @@ func (g *googleIdentity) token(w http.ResponseWriter, r *http.Request) {
 		refuse("invalid_grant", "Invalid JWT Signature: "+err.Error())
 		return
 	}
-	entry.Principal = assertion.Issuer
+	out.entry.Principal = assertion.Issuer
 	token, err := g.tokens.issue(claims{Email: baseServiceAccount, Scope: assertion.Scope}, tokenLifetime)
 	if err != nil {
 		refuse("internal_failure", err.Error())
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
+	writeJSON(out, http.StatusOK, map[string]any{
 		"access_token": token, "expires_in": int(tokenLifetime.Seconds()), "token_type": "Bearer",
 	})
 }
@@ -110,21 +109,20 @@ func (g *googleIdentity) readAssertion(raw string) (claims, error) {
 
 func (g *googleIdentity) generateAccessToken(w http.ResponseWriter, r *http.Request) {
 	email, verb, _ := strings.Cut(r.PathValue("call"), ":")
-	entry := Request{
+	out := g.log.record(w, Request{
 		Cloud: "gcp", Method: r.Method, Path: r.URL.Path,
-		Permission: permissionGetAccessToken, Resource: email, Status: http.StatusOK,
-	}
-	defer func() { g.log.add(entry) }()
+		Permission: permissionGetAccessToken, Resource: email,
+	})
 	refuse := func(refusal *googleError) {
-		entry.Status, entry.Reason = refusal.status, refusal.message
-		refusal.write(w)
+		out.entry.Reason = refusal.message
+		refusal.write(out)
 	}
 	caller, err := g.caller(r)
 	if err != nil {
 		refuse(unauthenticated(err))
 		return
 	}
-	entry.Principal = caller
+	out.entry.Principal = caller
 	if verb != "generateAccessToken" {
 		refuse(&googleError{http.StatusNotFound, "NOT_FOUND", "notFound", "Method not found."})
 		return
@@ -140,7 +138,7 @@ func (g *googleIdentity) generateAccessToken(w http.ResponseWriter, r *http.Requ
 		refuse(refusal)
 		return
 	}
-	writeJSON(w, http.StatusOK, answer)
+	writeJSON(out, http.StatusOK, answer)
 }
 
 // caller is whose token the request carries: one from token, or a JWT that

@@ -2,6 +2,7 @@ package cloudsim_test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -37,9 +38,8 @@ func send(t *testing.T, s *cloudsim.Server, req *http.Request) (int, string) {
 	t.Helper()
 	resp, err := s.HTTPClient().Do(req)
 	require.NoError(t, err)
-	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
+	require.NoError(t, errors.Join(err, resp.Body.Close()))
 	return resp.StatusCode, string(text)
 }
 

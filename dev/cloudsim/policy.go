@@ -32,6 +32,7 @@ type conditions map[string]map[string]oneOrMany
 // oneOrMany is a list that IAM lets people write as a single string.
 type oneOrMany []string
 
+// UnmarshalJSON reads a string or a list of strings.
 func (o *oneOrMany) UnmarshalJSON(raw []byte) error {
 	var one string
 	if err := json.Unmarshal(raw, &one); err == nil {
@@ -46,8 +47,10 @@ func (o *oneOrMany) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+// statements are a list that IAM lets people write as a single object.
 type statements []policyStatement
 
+// UnmarshalJSON reads an object or a list of objects.
 func (s *statements) UnmarshalJSON(raw []byte) error {
 	var many []policyStatement
 	if err := json.Unmarshal(raw, &many); err == nil {
@@ -65,6 +68,7 @@ func (s *statements) UnmarshalJSON(raw []byte) error {
 // principals are kind -> names; "*" is anyone.
 type principals map[string]oneOrMany
 
+// UnmarshalJSON reads "*" or an object.
 func (p *principals) UnmarshalJSON(raw []byte) error {
 	var anyone string
 	if err := json.Unmarshal(raw, &anyone); err == nil {

@@ -1,6 +1,7 @@
 package cloudsim
 
 import (
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -44,5 +45,30 @@ func (l *requestLog) all() []Request {
 	return slices.Clone(l.requests)
 }
 
-// Requests returns the latest requests, oldest first.
+// recorder is a ResponseWriter that logs its request once the answer is known,
+// and before the client can see it: whoever has an answer finds the entry.
+type recorder struct {
+	http.ResponseWriter
+	log   *requestLog
+	entry Request // its status is filled in
+}
+
+func (l *requestLog) record(w http.ResponseWriter, entry Request) *recorder {
+	return &recorder{ResponseWriter: w, log: l, entry: entry}
+}
+
+// WriteHeader logs the request and sends the status.
+func (w *recorder) WriteHeader(status int) {
+	if status >= http.StatusOK { // below are words in between
+		w.entry.Status = status
+		w.log.add(w.entry)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Requests returns the latest requests, oldest first. A request is there
+// before its answer is.
 func (s *Server) Requests() []Request { return s.log.all() }

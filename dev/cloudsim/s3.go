@@ -22,17 +22,11 @@ func newS3Gateway(cfg AWSConfig, sessions *sessions, log *requestLog, transport 
 }
 
 func (g *s3Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	out := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-	g.upstream.ServeHTTP(out, r)
 	permission, resource := s3Permission(r)
-	entry := Request{
+	g.upstream.ServeHTTP(g.log.record(w, Request{
 		Cloud: "aws", Principal: g.principal(r), Method: r.Method, Path: r.URL.RequestURI(),
-		Permission: permission, Resource: resource, Status: out.status,
-	}
-	if out.status >= http.StatusBadRequest {
-		entry.Reason = "refused by versitygw"
-	}
-	g.log.add(entry)
+		Permission: permission, Resource: resource,
+	}), r)
 }
 
 func (g *s3Gateway) principal(r *http.Request) string {

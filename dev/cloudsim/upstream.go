@@ -28,17 +28,3 @@ func newUpstream(name, target string, transport http.RoundTripper, rewrite func(
 		FlushInterval: -1,
 	}, nil
 }
-
-// statusWriter remembers the status that went out.
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
-
-func (w *statusWriter) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -144,9 +144,8 @@ func (v *versity) call(ctx context.Context, action string, params url.Values, re
 	if err != nil {
 		return fmt.Errorf("versitygw iam %s: %w", action, err)
 	}
-	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
 		return fmt.Errorf("versitygw iam %s: %w", action, err)
 	}
 	if resp.StatusCode != http.StatusOK {
