@@ -25,6 +25,16 @@ const (
 	PortGCS        Port = "gcs"
 	PortSMTP       Port = "smtp"
 	PortMail       Port = "mail"
+	PortOIDC       Port = "oidc"
+	PortSTS        Port = "sts"
+	PortCloudS3    Port = "cloud-s3"
+	PortEntra      Port = "entra"
+	PortBlob       Port = "blob"
+	PortGoogle     Port = "google"
+	PortStorage    Port = "storage"
+	PortClouds     Port = "clouds"
+	PortAPI        Port = "api"
+	PortWorker     Port = "worker"
 )
 
 // fixedPorts are the ports of a stack for a person, chosen so that a server's
@@ -39,6 +49,16 @@ var fixedPorts = map[Port]int{
 	PortGCS:        4443,
 	PortSMTP:       1025,
 	PortMail:       1080,
+	PortOIDC:       8090,
+	PortSTS:        8101,
+	PortCloudS3:    8102,
+	PortEntra:      8103,
+	PortBlob:       8104,
+	PortGoogle:     8105,
+	PortStorage:    8106,
+	PortClouds:     8100,
+	PortAPI:        8080,
+	PortWorker:     8081,
 }
 
 // portVariable is the environment variable that moves a fixed port.
@@ -53,10 +73,11 @@ type ports struct {
 	held  []net.PacketConn
 }
 
-// take returns the port for name: its fixed one, or a free one that no other
-// stack on this machine will take until release.
+// take returns the port for name: its fixed one, or a free one, as for names
+// without a fixed one, that no other stack on this machine will take until
+// release.
 func (p *ports) take(name Port) (int, error) {
-	if p.fixed {
+	if _, known := fixedPorts[name]; known && p.fixed {
 		return fixedPort(name)
 	}
 	return p.free()

@@ -178,8 +178,7 @@ func serverUser() (*syscall.Credential, error) {
 func (s *Stack) postgresDir(owner *syscall.Credential) (string, error) {
 	parent := s.dir
 	if owner != nil && !passable(parent) {
-		sum := sha256.Sum256([]byte(parent))
-		parent = filepath.Join("/var/tmp", "auditferry-"+hex.EncodeToString(sum[:6]))
+		parent = outsideDir(s.dir)
 		s.book.printf("postgres", "%s is closed to the server's user; the data is in %s", s.dir, parent)
 		if err := os.MkdirAll(parent, 0o711); err != nil { // #nosec G301 -- the server's user must pass
 			return "", err
@@ -196,6 +195,13 @@ func (s *Stack) postgresDir(owner *syscall.Credential) (string, error) {
 		return data, nil
 	}
 	return data, os.Chown(data, int(owner.Uid), int(owner.Gid))
+}
+
+// outsideDir is where the cluster of a stack lies that cannot be in the stack's
+// own directory.
+func outsideDir(dir string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return filepath.Join("/var/tmp", "auditferry-"+hex.EncodeToString(sum[:6]))
 }
 
 // passable says whether every user may walk into dir.

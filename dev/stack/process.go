@@ -28,6 +28,9 @@ type program struct {
 
 	// ready returns nil once the program serves. It is called again and again.
 	ready func(context.Context) error
+
+	// failed is told when the program ends without having been asked to.
+	failed func(error)
 }
 
 // Process is a running server of the stack. Its methods may be called from
@@ -87,8 +90,12 @@ func (p *Process) fork() error {
 		err := cmd.Wait()
 		p.mu.Lock()
 		p.err = err
+		ordered := p.ordered
 		p.mu.Unlock()
 		close(done)
+		if !ordered {
+			p.program.failed(fmt.Errorf("%s ended (%s); its last lines:\n%s", p.program.name, cmd.ProcessState, p.log.tail()))
+		}
 	}()
 	return nil
 }

@@ -1,7 +1,8 @@
 // Package stack starts everything Auditferry needs, for real, on one machine:
-// Postgres, Temporal, an S3 server with IAM, Azurite, fake-gcs-server and a
-// mail catcher. `make dev` and the tests use the same code; only ports and the
-// lifetime of the data differ.
+// Postgres, Temporal, an S3 server with IAM, Azurite, fake-gcs-server, a mail
+// catcher, an OpenID Connect provider, the cloud simulator, and the programs
+// api and worker themselves. `make dev` and the tests use the same code; only
+// ports and the lifetime of the data differ.
 //
 // Everything listens on loopback, and the keys are in this source or not asked
 // for: a stack is for development alone.
@@ -18,13 +19,16 @@ import (
 	"sync"
 	"time"
 
+	"cloud.google.com/go/storage"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/auditferry/auditferry/dev/cloudsim"
 	"github.com/auditferry/auditferry/dev/tools"
 )
 
-// startTimeout bounds the start of all services once their tools are there.
-const startTimeout = 2 * time.Minute
+// readyTimeout is how long a server may take to serve. Most take a second; a
+// loaded machine with two cores and several stacks takes longer.
+const readyTimeout = 2 * time.Minute
 
 // Service is a part of the stack that can be asked for on its own.
 type Service string
@@ -37,10 +41,23 @@ const (
 	Azurite  Service = "azurite"
 	GCS      Service = "gcs"
 	Mail     Service = "mail"
+	OIDC     Service = "oidc"
+	Clouds   Service = "clouds" // the simulator, in front of the stores that run
+	API      Service = "api"
+	Worker   Service = "worker"
 )
 
-// Options say what to start and where. The zero value starts all third-party
-// servers on free ports with data that is thrown away.
+// Stores lists the object stores.
+func Stores() []Service { return []Service{S3, Azurite, GCS} }
+
+// Servers lists everything but Auditferry's own programs, for tests that start
+// these in their own time or have them in their own process.
+func Servers() []Service {
+	return append(Stores(), Postgres, Temporal, Mail, OIDC, Clouds)
+}
+
+// Options say what to start and where. The zero value starts everything on free
+// ports with data that is thrown away.
 type Options struct {
 	// Dir keeps the data between starts. Empty: a temporary directory that
 	// Stop removes.
@@ -53,8 +70,12 @@ type Options struct {
 	// Log gets every line of every server, with its name before it. Nil: none.
 	Log io.Writer
 
-	// Services to start. Empty: all.
+	// Services to start, with those that they need. Empty: all.
 	Services []Service
+
+	// Env is added to the environment of api and worker, as NAME=value; it
+	// wins over what the stack sets.
+	Env []string
 }
 
 // Stack is a set of running servers. The fields of services that were not
@@ -66,6 +87,9 @@ type Stack struct {
 	Azurite  AzuriteServer
 	GCS      GCSServer
 	Mail     MailServer
+	OIDC     OIDCServer
+	Clouds   *cloudsim.Server
+	API      APIServer
 
 	options   Options
 	dir       string
@@ -73,29 +97,40 @@ type Stack struct {
 	ports     ports
 	book      *logbook
 	tools     map[string]string
+	failed    chan error
+	gcs       *storage.Client
+	apiPort   int // taken early: others are told the API's URL before it runs
 
 	mu        sync.Mutex
 	processes []*Process // in the order of their start
+	workers   []*Process // those of processes
 	cleanup   []func() error
 }
 
-// starters knows how to start each service.
-var starters = map[Service]struct {
+// service says what a service takes.
+type service struct {
 	tools []string
+	needs []Service // are started first
 	start func(*Stack, context.Context) error
-}{
-	Postgres: {[]string{tools.Postgres}, (*Stack).startPostgres},
-	Temporal: {[]string{tools.Temporal}, (*Stack).startTemporal},
-	S3:       {[]string{tools.VersityGW}, (*Stack).startS3},
-	Azurite:  {[]string{tools.Azurite}, (*Stack).startAzurite},
-	GCS:      {[]string{tools.FakeGCS}, (*Stack).startGCS},
-	Mail:     {[]string{tools.MailDev}, (*Stack).startMail},
 }
 
-// Services lists every service.
-func Services() []Service {
-	return []Service{Postgres, Temporal, S3, Azurite, GCS, Mail}
+var services = map[Service]service{
+	Postgres: {tools: []string{tools.Postgres}, start: (*Stack).startPostgres},
+	Temporal: {tools: []string{tools.Temporal}, start: (*Stack).startTemporal},
+	S3:       {tools: []string{tools.VersityGW}, start: (*Stack).startS3},
+	Azurite:  {tools: []string{tools.Azurite}, start: (*Stack).startAzurite},
+	GCS:      {tools: []string{tools.FakeGCS}, start: (*Stack).startGCS},
+	Mail:     {tools: []string{tools.MailDev}, start: (*Stack).startMail},
+	OIDC:     {tools: []string{tools.OIDCProvider}, start: (*Stack).startOIDC},
+	Clouds:   {start: (*Stack).startClouds},
+	API:      {needs: []Service{Postgres, Temporal}, start: (*Stack).startAPI},
+	// The API migrates the database, so it comes first.
+	Worker: {needs: []Service{S3, Azurite, GCS, Clouds, Mail, API}, start: (*Stack).startWorker},
 }
+
+// phases is the order of the start; the services of one phase start in
+// parallel.
+var phases = [][]Service{{Postgres, Temporal, S3, Azurite, GCS, Mail, OIDC}, {Clouds}, {API}, {Worker}}
 
 // Start starts the services in parallel and returns once all are ready. It
 // first gets the tools that are missing, which can take minutes on a new
@@ -104,12 +139,12 @@ func Services() []Service {
 // the server's last lines.
 func Start(ctx context.Context, o Options) (*Stack, error) {
 	if len(o.Services) == 0 {
-		o.Services = Services()
+		o.Services = append(Servers(), API, Worker)
 	}
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
-	s := &Stack{options: o, book: &logbook{out: o.Log}}
+	s := &Stack{options: o, book: &logbook{out: o.Log}, failed: make(chan error, 1)}
 	s.ports.fixed = o.FixedPorts
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(err, s.Stop())
@@ -121,23 +156,54 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.makeDir(); err != nil {
 		return fmt.Errorf("make the stack's directory: %w", err)
 	}
-	var needed []string
-	for _, service := range s.options.Services {
-		starter, ok := starters[service]
-		if !ok {
-			return fmt.Errorf("there is no service %q; known are %v", service, Services())
-		}
-		needed = append(needed, starter.tools...)
+	wanted, err := s.wanted()
+	if err != nil {
+		return err
 	}
-	var err error
+	var needed []string
+	for name := range wanted {
+		needed = append(needed, services[name].tools...)
+	}
 	if s.tools, err = tools.Ensure(ctx, s.book.lines("tools"), needed...); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
+	if s.apiPort, err = s.ports.take(PortAPI); err != nil {
+		return err
+	}
+	for _, phase := range phases {
+		if err := s.startPhase(ctx, phase, wanted); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wanted is the set of services asked for and those they need.
+func (s *Stack) wanted() (map[Service]bool, error) {
+	wanted := make(map[Service]bool)
+	var add func(names []Service) error
+	add = func(names []Service) error {
+		for _, name := range names {
+			found, ok := services[name]
+			if !ok {
+				return fmt.Errorf("there is no service %q", name)
+			}
+			wanted[name] = true
+			if err := add(found.needs); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return wanted, add(s.options.Services)
+}
+
+func (s *Stack) startPhase(ctx context.Context, phase []Service, wanted map[Service]bool) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, service := range s.options.Services {
-		group.Go(func() error { return starters[service].start(s, ctx) })
+	for _, name := range phase {
+		if wanted[name] {
+			group.Go(func() error { return services[name].start(s, ctx) })
+		}
 	}
 	return group.Wait()
 }
@@ -189,14 +255,36 @@ func (s *Stack) Processes() []*Process {
 	return slices.Clone(s.processes)
 }
 
+// Remove deletes what a stack with this Dir kept. The stack must not run.
+func Remove(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.RemoveAll(dir), os.RemoveAll(outsideDir(dir)))
+}
+
+// Failed delivers the first end of a server that nobody asked for.
+func (s *Stack) Failed() <-chan error { return s.failed }
+
+func (s *Stack) fail(err error) {
+	select {
+	case s.failed <- err:
+	default: // the first one says why the others followed
+	}
+}
+
 // run starts a server, which Stop will end.
 func (s *Stack) run(ctx context.Context, p program) (*Process, error) {
+	p.failed = s.fail
 	if p.env == nil {
 		p.env = s.plainEnv()
 	}
 	if p.dir == "" {
 		p.dir = s.dir
 	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
 	proc, err := startProcess(ctx, s.book, p)
 	if err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ func start(t *testing.T, services ...stack.Service) *stack.Stack {
 // Every server comes up, and Stop leaves no process behind.
 func TestStackStartsAndLeavesNothing(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	s := start(t, stack.Servers()...)
 	var pids []int
 	for _, p := range s.Processes() {
 		pids = append(pids, p.Pid())

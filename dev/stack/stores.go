@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 
+	"cloud.google.com/go/storage"
+	"google.golang.org/api/option"
+
 	"github.com/auditferry/auditferry/dev/tools"
 )
 
@@ -151,6 +154,11 @@ func (s *Stack) startGCS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.gcs, err = storage.NewClient(ctx, option.WithEndpoint(endpoint+"/storage/v1/"), option.WithoutAuthentication())
+	if err != nil {
+		return fmt.Errorf("make the GCS client: %w", err)
+	}
+	s.onStop(s.gcs.Close)
 	s.GCS = GCSServer{Endpoint: endpoint}
 	return nil
 }

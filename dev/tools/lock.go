@@ -33,12 +33,12 @@ func (in installer) lock(ctx context.Context) (unlock func(), err error) {
 			return nil, fmt.Errorf("lock %s: %w", file.Name(), err)
 		}
 		if !told {
-			in.say("another process is installing tools; waiting for it")
+			in.say("another process is installing or building; waiting for it")
 		}
 		select {
 		case <-ctx.Done():
 			release()
-			return nil, fmt.Errorf("wait for another process that installs tools: %w", ctx.Err())
+			return nil, fmt.Errorf("wait for another process that installs or builds: %w", ctx.Err())
 		case <-tick.C:
 		}
 	}

@@ -132,6 +132,31 @@ func (in installer) build(ctx context.Context, t goTool) (string, error) {
 	})
 }
 
+// Build compiles a program of this checkout, such as "./api", and returns where
+// it is. When nothing has changed since the last time it takes a second.
+func Build(ctx context.Context, log io.Writer, pkg string) (string, error) {
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	in := installer{root: root, dev: filepath.Join(root, ".dev"), log: log}
+	program := filepath.Join(in.dev, "bin", path.Base(pkg))
+	unlock, err := in.lock(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if !exists(program) {
+		in.say("building %s (the first time takes up to a minute)", pkg)
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, pkg) // #nosec G204 -- our own programs
+	cmd.Dir = root
+	if err := in.run(cmd); err != nil {
+		return "", fmt.Errorf("build %s: %w", pkg, err)
+	}
+	return program, nil
+}
+
 // once fills dir with fill unless it is there. The folder appears whole or not
 // at all, so an interrupted attempt is repeated.
 func (in installer) once(ctx context.Context, dir string, fill func(tmp string) error) error {

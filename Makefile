@@ -1,0 +1,58 @@
+# Everything a developer does with Auditferry. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GO ?= go
+TOOL = $(GO) run ./dev/tools/get
+PKG ?= ./...
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Get everything that development needs (minutes the first time, then nothing)
+	@$(TOOL) temporal versitygw fake-gcs-server azurite maildev oidc-provider postgres > /dev/null
+	@$(GO) mod download
+
+.PHONY: dev
+dev: ## Start everything on this machine, with an organization in it; Ctrl-C ends it
+	@$(GO) run ./dev up
+
+.PHONY: demo
+demo: ## Play the whole story without a person and print what was delivered
+	@$(GO) run ./dev demo
+
+.PHONY: test
+test: setup ## Run all tests, against real servers (PKG=./schemas/... for some)
+	$(GO) test -timeout 30m $(PKG)
+
+.PHONY: test-replay
+test-replay: ## Replay the recorded workflow histories on the present code
+	$(GO) test ./workflows/... -run Replay -count=1
+
+.PHONY: lint
+lint: ## Check style, import rules and the determinism of workflows
+	@linter=$$($(TOOL) golangci-lint) && echo "golangci-lint run" && $$linter run
+	@checker=$$($(TOOL) workflowcheck) && echo "workflowcheck ./workflows/..." && $$checker ./workflows/...
+
+.PHONY: generate
+generate: ## Make generated code anew
+	$(GO) generate ./...
+
+.PHONY: build
+build: ## Build the programs into bin/
+	$(GO) build -o bin/ ./api ./worker
+
+.PHONY: bench
+bench: setup ## Run the benchmarks
+	$(GO) test ./... -run '^$$' -bench . -benchmem
+
+.PHONY: clean
+clean: ## Remove what was built and the local stack's data; tools stay (make distclean)
+	@$(GO) run ./dev clean
+	rm -rf bin
+
+.PHONY: distclean
+distclean: clean ## Remove the downloaded and built tools too
+	rm -rf .dev
