@@ -42,7 +42,7 @@ func (t *Tx) SetNoticeEmails(ctx context.Context, id uuid.UUID, emails []string)
 		UPDATE org SET notice_emails = coalesce($2, '{}'::text[]) WHERE id = $1`, id, emails)
 }
 
-const selectAPIKey = `SELECT id, org_id, role, name, created_at, last_used_at, revoked_at FROM api_key `
+const selectKey = `SELECT id, org_id, role, name, created_at, last_used_at, revoked_at FROM api_key `
 
 func scanAPIKey(row pgx.CollectableRow) (k schemas.APIKey, err error) {
 	err = row.Scan(&k.ID, &k.OrgID, &k.Role, &k.Name, &k.CreatedAt, &k.LastUsedAt, &k.RevokedAt)
@@ -88,7 +88,7 @@ func (t *Tx) UpsertOperatorKey(ctx context.Context, name string, hash []byte) er
 // transaction these are all orgs' and the operators' own.
 func (t *Tx) APIKeys(ctx context.Context) ([]schemas.APIKey, error) {
 	return queryAll(ctx, t, "list API keys", scanAPIKey,
-		selectAPIKey+`WHERE `+t.ours()+` ORDER BY id`, t.org)
+		selectKey+`WHERE `+t.ours()+` ORDER BY id`, t.org)
 }
 
 // RevokeAPIKey makes a key useless from now on. A key that is revoked already
@@ -109,7 +109,7 @@ func (s *Store) APIKeyByHash(ctx context.Context, hash []byte) (key schemas.APIK
 				WHERE hash = $1 AND revoked_at IS NULL
 				  AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
 			)
-			`+selectAPIKey+`WHERE hash = $1`, hash)
+			`+selectKey+`WHERE hash = $1`, hash)
 		return err
 	})
 	return key, err

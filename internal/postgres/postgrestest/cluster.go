@@ -64,6 +64,7 @@ func start(ctx context.Context) (c *cluster, err error) {
 			return nil, fmt.Errorf("hand the server's directory over: %w", err)
 		}
 	}
+	// #nosec G204 -- the programs that findPrograms found
 	initdb := exec.CommandContext(ctx, filepath.Join(programs, "initdb"), "-D", filepath.Join(dir, "data"),
 		"-U", superuser, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
 	initdb.Dir = dir
@@ -76,6 +77,7 @@ func start(ctx context.Context) (c *cluster, err error) {
 
 func launch(ctx context.Context, programs, dir string, account *syscall.Credential) (*cluster, error) {
 	// Not bound to ctx: the supervisor must outlive it, and ends by its standard input.
+	// #nosec G204 -- a constant script; programs and dir are its arguments
 	supervisor := exec.Command("/bin/sh", "-c", supervise, "supervise", programs, dir)
 	supervisor.Dir = dir
 	// A session of its own: Ctrl-C on the terminal must reach the test process only.
@@ -89,7 +91,7 @@ func launch(ctx context.Context, programs, dir string, account *syscall.Credenti
 	}
 	c := &cluster{dir: dir, supervisor: supervisor, life: life}
 	if err := c.awaitReady(ctx); err != nil {
-		log, _ := os.ReadFile(filepath.Join(dir, "log")) //nolint:errcheck // it only adds to the error
+		log, _ := os.ReadFile(filepath.Join(dir, "log")) // #nosec G304 -- ours; without it the error says less
 		return nil, errors.Join(fmt.Errorf("%w\n%s", err, log), c.stop())
 	}
 	return c, nil
