@@ -9,8 +9,9 @@ import (
 
 // MailServer catches every mail and delivers none.
 type MailServer struct {
-	SMTP string // host:port, without encryption and login
-	Page string // URL of the inbox; the REST API is at Page + "/api/email"
+	SMTP    string // host:port, without encryption and login
+	Page    string // URL of the inbox; the REST API is at Page + "/api/email"
+	Process *Process
 }
 
 func (s *Stack) startMail(ctx context.Context) error {
@@ -23,7 +24,7 @@ func (s *Stack) startMail(ctx context.Context) error {
 		return err
 	}
 	page := "http://" + address(web)
-	_, err = s.run(ctx, program{
+	process, err := s.run(ctx, program{
 		name: "mail", path: "node",
 		args: []string{
 			s.tools[tools.MailDev], "--ip", "127.0.0.1", "--smtp", strconv.Itoa(smtp),
@@ -34,6 +35,6 @@ func (s *Stack) startMail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.Mail = MailServer{SMTP: address(smtp), Page: page}
+	s.Mail = MailServer{SMTP: address(smtp), Page: page, Process: process}
 	return nil
 }

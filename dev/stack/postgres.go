@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"crypto/sha256"
+	_ "embed" // for roles.sql
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -45,7 +46,6 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 	if err := s.initCluster(ctx, bin, data, owner); err != nil {
 		return fmt.Errorf("make the database cluster: %w", err)
 	}
-	superuser := databaseURL("postgres", "postgres", port)
 	_, err = s.run(ctx, program{
 		name: "postgres",
 		path: filepath.Join(bin, "postgres"),
@@ -55,20 +55,26 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 		// Its fast shutdown; SIGTERM waits for clients. On our death the
 		// immediate one, which ends its children too.
 		term: syscall.SIGINT, death: syscall.SIGQUIT,
-		ready: func(ctx context.Context) error { return s.inDatabase(ctx, superuser, "SELECT 1") },
+		ready: func(ctx context.Context) error {
+			return inDatabase(ctx, databaseURL("postgres", "postgres", port), "SELECT 1")
+		},
 	})
 	if err != nil {
 		return err
 	}
-	if err := s.createRoles(ctx, superuser); err != nil {
-		return fmt.Errorf("create the database roles: %w", err)
+	if err := s.createDatabase(ctx, port); err != nil {
+		return fmt.Errorf("create the database: %w", err)
 	}
-	s.Database = DatabaseServer{
+	s.Database = databaseServer(port)
+	return nil
+}
+
+func databaseServer(port int) DatabaseServer {
+	return DatabaseServer{
 		SuperuserURL: databaseURL("postgres", databaseName, port),
 		OwnerURL:     databaseURL("auditferry_owner", databaseName, port),
 		URL:          databaseURL("auditferry", databaseName, port),
 	}
-	return nil
 }
 
 func databaseURL(role, database string, port int) string {
@@ -113,33 +119,27 @@ func (s *Stack) initCluster(ctx context.Context, bin, data string, owner *syscal
 	return nil
 }
 
-// createRoles makes what an operator makes before the first migration. It
-// finishes what an interrupted first start left.
-func (s *Stack) createRoles(ctx context.Context, superuser string) error {
-	err := s.inDatabase(ctx, superuser, `DO $$ BEGIN
-		IF to_regrole('auditferry_app') IS NULL THEN
-			CREATE ROLE auditferry_app NOLOGIN;
-		END IF;
-		IF to_regrole('auditferry_owner') IS NULL THEN
-			CREATE ROLE auditferry_owner LOGIN CREATEROLE;
-		END IF;
-		IF to_regrole('auditferry') IS NULL THEN
-			CREATE ROLE auditferry LOGIN IN ROLE auditferry_app;
-		END IF;
-	END $$`)
+//go:embed roles.sql
+var rolesSQL string
+
+// createDatabase makes the database, unless it exists, and its roles.
+func (s *Stack) createDatabase(ctx context.Context, port int) error {
+	conn, err := pgx.Connect(ctx, databaseURL("postgres", "postgres", port))
 	if err != nil {
 		return err
 	}
-	err = s.inDatabase(ctx, superuser, "CREATE DATABASE "+databaseName+" OWNER auditferry_owner")
-	const duplicateDatabase = "42P04"
-	var state interface{ SQLState() string }
-	if errors.As(err, &state) && state.SQLState() == duplicateDatabase {
-		return nil
+	var exists bool
+	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", databaseName).Scan(&exists)
+	if err == nil && !exists {
+		_, err = conn.Exec(ctx, "CREATE DATABASE "+databaseName)
 	}
-	return err
+	if err := errors.Join(err, conn.Close(ctx)); err != nil {
+		return err
+	}
+	return inDatabase(ctx, databaseURL("postgres", databaseName, port), rolesSQL)
 }
 
-func (s *Stack) inDatabase(ctx context.Context, url, sql string) error {
+func inDatabase(ctx context.Context, url, sql string) error {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err

@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// stopGrace is how long a program may take to end after it was asked to.
-const stopGrace = 15 * time.Second
+// stopGrace is how long a program may take to end after it was asked to: more
+// than the 20 s for which api and worker let work under way finish.
+const stopGrace = 30 * time.Second
 
 // program says how to run one server.
 type program struct {
@@ -160,7 +161,7 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// Stop asks the program to end, waits, and kills it when it takes more than 15
+// Stop asks the program to end, waits, and kills it when it takes more than 30
 // seconds, which is an error. A program that has ended already is fine.
 func (p *Process) Stop() error {
 	term := p.program.term
@@ -188,6 +189,19 @@ func (p *Process) Restart(ctx context.Context) error {
 		return err
 	}
 	return p.Start(ctx)
+}
+
+// Freeze stops the program where it is, as when its machine hangs, until Thaw.
+func (p *Process) Freeze() error { return p.sendGroup(syscall.SIGSTOP) }
+
+// Thaw lets a frozen program go on.
+func (p *Process) Thaw() error { return p.sendGroup(syscall.SIGCONT) }
+
+func (p *Process) sendGroup(signal syscall.Signal) error {
+	if err := syscall.Kill(-p.Pid(), signal); err != nil {
+		return fmt.Errorf("signal %s: %w", p.program.name, err)
+	}
+	return nil
 }
 
 func (p *Process) signal(send func(*exec.Cmd) error) (done <-chan struct{}, err error) {

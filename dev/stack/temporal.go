@@ -20,6 +20,7 @@ import (
 type TemporalServer struct {
 	Address string // of the gRPC frontend
 	UI      string // URL
+	Process *Process
 }
 
 var searchAttributes = []string{schemas.SearchOrg, schemas.SearchIntegration, schemas.SearchExport}
@@ -43,14 +44,14 @@ func (s *Stack) startTemporal(ctx context.Context) error {
 	if !s.throwAway {
 		args = append(args, "--db-filename", filepath.Join(s.dir, "temporal.db"))
 	}
-	_, err = s.run(ctx, program{
+	process, err := s.run(ctx, program{
 		name: "temporal", path: s.tools[tools.Temporal], args: args,
 		ready: func(ctx context.Context) error { return temporalReady(ctx, address(port)) },
 	})
 	if err != nil {
 		return err
 	}
-	s.Temporal = TemporalServer{Address: address(port), UI: "http://" + address(ui)}
+	s.Temporal = TemporalServer{Address: address(port), UI: "http://" + address(ui), Process: process}
 	return nil
 }
 
