@@ -190,7 +190,7 @@ func (t *Tx) owner(given uuid.UUID) (uuid.UUID, error) {
 // plain comparison lets an index find the org's own.
 func (t *Tx) ours() string {
 	if t.org == uuid.Nil {
-		return "$1::uuid IS NOT NULL"
+		return "$1::uuid IS NOT NULL" // always true: a statement must use each of its parameters
 	}
 	return "org_id = $1"
 }
