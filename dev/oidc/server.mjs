@@ -21,7 +21,7 @@ const claimsOf = (user) => ({
   sub: user.login, name: user.name, email: user.email, email_verified: true, orgs: user.orgs,
 });
 
-const audience = 'urn:auditferry:api';
+const audience = env('OIDC_AUDIENCE');
 const signingKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
 
 const provider = new Provider(env('OIDC_ISSUER'), {

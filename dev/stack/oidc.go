@@ -20,6 +20,8 @@ type OIDCServer struct {
 	Issuer       string // URL
 	ClientID     string
 	ClientSecret string
+	RedirectURL  string // of the portal
+	Audience     string // of access tokens, which are JWTs
 
 	users string // the file that the provider reads at every login
 }
@@ -56,6 +58,7 @@ func (s *Stack) startOIDC(ctx context.Context) error {
 	}
 	server := OIDCServer{
 		Issuer: "http://" + address(port), ClientID: "auditferry", ClientSecret: "auditferry-dev-oidc-secret",
+		RedirectURL: s.publicURL() + "/login/callback", Audience: "urn:auditferry:api",
 		users: filepath.Join(s.dir, "oidc-users.json"),
 	}
 	if _, err := os.Stat(server.users); os.IsNotExist(err) {
@@ -68,7 +71,7 @@ func (s *Stack) startOIDC(ctx context.Context) error {
 		env: s.plainEnv(
 			"OIDC_PROVIDER="+s.tools[tools.OIDCProvider], "OIDC_ISSUER="+server.Issuer, "OIDC_PORT="+strconv.Itoa(port),
 			"OIDC_CLIENT_ID="+server.ClientID, "OIDC_CLIENT_SECRET="+server.ClientSecret,
-			"OIDC_REDIRECT_URI="+s.publicURL()+"/login/callback", "OIDC_USERS="+server.users,
+			"OIDC_REDIRECT_URI="+server.RedirectURL, "OIDC_AUDIENCE="+server.Audience, "OIDC_USERS="+server.users,
 		),
 		ready: answers(server.Issuer + "/.well-known/openid-configuration"),
 	})
