@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
@@ -39,7 +38,7 @@ const publicBlobEndpoint = "https://{account}.blob.core.windows.net"
 func (o *Opener) openAzure(t Target) (driver, error) {
 	options := azcore.ClientOptions{
 		Transport: o.http,
-		Retry:     policy.RetryOptions{MaxRetries: sdkAttempts - 1, RetryDelay: 500 * time.Millisecond, MaxRetryDelay: 4 * time.Second},
+		Retry:     policy.RetryOptions{MaxRetries: sdkAttempts - 1, RetryDelay: sdkPause / 2, MaxRetryDelay: sdkPause},
 	}
 	identity := &azidentity.ClientSecretCredentialOptions{ClientOptions: options}
 	if host := o.cfg.Azure.AuthorityHost; host != "" {

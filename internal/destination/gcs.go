@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"time"
 
 	"cloud.google.com/go/storage"
 	"github.com/googleapis/gax-go/v2"
@@ -51,7 +50,7 @@ func (o *Opener) openGCS(t Target) (driver, error) {
 	}
 	client.SetRetry(
 		storage.WithMaxAttempts(sdkAttempts),
-		storage.WithBackoff(gax.Backoff{Initial: 500 * time.Millisecond, Max: 4 * time.Second, Multiplier: 2}),
+		storage.WithBackoff(gax.Backoff{Initial: sdkPause / 2, Max: sdkPause, Multiplier: 2}),
 		storage.WithPolicy(storage.RetryIdempotent),
 	)
 	return &gcsDriver{target: t, account: account, client: client, bucket: client.Bucket(t.Destination.Bucket)}, nil
@@ -68,7 +67,7 @@ func (d *gcsDriver) put(ctx context.Context, key string, body io.ReadSeeker, obj
 		handle = handle.If(storage.Conditions{DoesNotExist: true})
 	}
 	// Closing a writer saves whatever it was given, so after a failed read the
-	// upload must be cancelled and never closed.
+	// upload must be given up and never closed.
 	ctx, abandon := context.WithCancel(ctx)
 	defer abandon()
 	w := handle.NewWriter(ctx)
@@ -114,13 +113,14 @@ func (d *gcsDriver) close() error {
 // gcsKinds are the reasons whose HTTP status would mislead.
 // https://cloud.google.com/storage/docs/json_api/v1/status-codes
 var gcsKinds = map[string]schemas.ErrorKind{
-	"rateLimitExceeded":     schemas.KindThrottled,
-	"userRateLimitExceeded": schemas.KindThrottled,
-	"quotaExceeded":         schemas.KindThrottled,
-	"dailyLimitExceeded":    schemas.KindThrottled,
-	"authError":             schemas.KindUnavailable, // an expired token; the next try gets a new one
-	"retentionPolicyNotMet": schemas.KindConflict,
-	"objectUnderActiveHold": schemas.KindConflict,
+	"rateLimitExceeded":         schemas.KindThrottled,
+	"userRateLimitExceeded":     schemas.KindThrottled,
+	"quotaExceeded":             schemas.KindThrottled,
+	"dailyLimitExceeded":        schemas.KindThrottled,
+	"authError":                 schemas.KindUnavailable, // an expired token; the next try gets a new one
+	"retentionPolicyNotMet":     schemas.KindConflict,
+	"orgPolicyConstraintFailed": schemas.KindDenied, // also a 412, and nothing like a taken name
+	"objectUnderActiveHold":     schemas.KindConflict,
 }
 
 func (d *gcsDriver) sort(err error) verdict {

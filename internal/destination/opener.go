@@ -44,9 +44,12 @@ type GCPConfig struct {
 	StorageEndpoint string // base URL of the Cloud Storage JSON API; empty: Google
 }
 
-// sdkAttempts is how often an SDK may try a request. Temporal is the retry
-// loop; a second and third try at once only save it a round for blips.
-const sdkAttempts = 3
+// Temporal is the retry loop. SDKs may try a second time at once, which saves
+// it a round when a connection was just stale.
+const (
+	sdkAttempts = 2
+	sdkPause    = time.Second // before the second one, at most
+)
 
 // Opener opens destinations. It is safe for concurrent use, and one is enough
 // for a process: its destinations share connections.
@@ -63,7 +66,7 @@ func NewOpener(ctx context.Context, cfg Config) (*Opener, error) {
 	options := []func(*awsconfig.LoadOptions) error{
 		// The SDK's own client, since only that heeds AWS_CA_BUNDLE.
 		awsconfig.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(limitSilence)),
-		awsconfig.WithRetryMaxAttempts(sdkAttempts),
+		awsconfig.WithRetryer(func() aws.Retryer { return awsRetryer() }),
 	}
 	if cfg.AWS.Region != "" {
 		options = append(options, awsconfig.WithRegion(cfg.AWS.Region))

@@ -16,6 +16,7 @@ const (
 	stepDelete       = "delete"
 )
 
+// Probe implements Destination.
 func (s *store) Probe(ctx context.Context) (schemas.AccessReport, error) {
 	key := s.at.Key(ownFolder + "/access-check")
 	steps := []struct {

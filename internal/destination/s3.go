@@ -57,11 +57,7 @@ func (o *Opener) openS3(t Target) (driver, error) {
 		base: s3.Options{
 			Region:     o.aws.Region,
 			HTTPClient: o.aws.HTTPClient,
-			// S3 answers so while two writers race for a key; the next
-			// attempt hears which of them won.
-			Retryer: retry.AddWithErrorCodes(retry.NewStandard(func(ro *retry.StandardOptions) {
-				ro.MaxAttempts = sdkAttempts
-			}), "ConditionalRequestConflict"),
+			Retryer:    awsRetryer(),
 		},
 		credentials: aws.NewCredentialsCache(role),
 	}
@@ -71,6 +67,15 @@ func (o *Opener) openS3(t Target) (driver, error) {
 		d.region = o.aws.Region
 	}
 	return d, nil
+}
+
+func awsRetryer() aws.Retryer {
+	standard := retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff = sdkAttempts, sdkPause
+	})
+	// S3 answers so while two writers race for a key; the next attempt hears
+	// which of them won.
+	return retry.AddWithErrorCodes(standard, "ConditionalRequestConflict")
 }
 
 func (d *s3Driver) authenticate(ctx context.Context) error {

@@ -6,6 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/require"
 
 	"github.com/auditferry/auditferry/dev/cloudsim"
@@ -159,18 +164,43 @@ func TestS3ProbeNamesTheMissingPermission(t *testing.T) {
 	}
 }
 
-// The session can do less than a generous role.
+// Invariant 6: under a role that allows everything in the bucket, the session
+// still reaches the destination's folder alone.
 func TestS3SessionIsNarrowedToTheDestination(t *testing.T) {
 	t.Parallel()
 	l := openLab(t)
 	at := l.awsBucket(t)
-	everything := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*"],"Resource":["arn:aws:s3:::` + at.Bucket + `","arn:aws:s3:::` + at.Bucket + `/*"]}]}`
+	everything := strings.NewReplacer("{{bucket}}", at.Bucket).Replace(`{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":["s3:*"],"Resource":["arn:aws:s3:::{{bucket}}","arn:aws:s3:::{{bucket}}/*"]}]}`)
 	target := l.awsTarget(t, at, everything)
-	d := open(l.opener(t, &flaky{}, nil), target)(t)
-	require.NoError(t, d.Put(t.Context(), at.Key("part"), destinationtest.NewObject([]byte("x"))))
-	report, err := d.Probe(t.Context())
+	report, err := open(l.opener(t, &flaky{}, nil), target)(t).Probe(t.Context())
 	require.NoError(t, err)
 	require.True(t, report.Granted, "%+v", report)
+
+	policy, err := destination.SessionPolicy(target)
+	require.NoError(t, err)
+	ends := l.clouds.Endpoints()
+	tokens := sts.New(sts.Options{
+		Region: "us-east-1", BaseEndpoint: &ends.STS, HTTPClient: l.clouds.HTTPClient(),
+		Credentials: credentials.NewStaticCredentialsProvider("AKIASERVICE", "service-secret", ""),
+	})
+	session := s3.New(s3.Options{
+		Region: "us-east-1", BaseEndpoint: &ends.S3, UsePathStyle: true,
+		Credentials: stscreds.NewAssumeRoleProvider(tokens, target.Grant.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+			o.ExternalID, o.Policy = &target.Credentials.AWS.ExternalID, &policy
+		}),
+	})
+	put := func(key string) error {
+		_, err := session.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &at.Bucket, Key: &key, Body: strings.NewReader("x")})
+		return err
+	}
+	require.NoError(t, put(at.Key("part")))
+	require.ErrorContains(t, put("elsewhere"), "AccessDenied")
+	require.ErrorContains(t, put(at.Prefix+"-other/part"), "AccessDenied")
+	_, err = session.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &at.Bucket, Key: aws.String(at.Key("part"))})
+	require.ErrorContains(t, err, "AccessDenied")
+	_, err = session.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &at.Bucket})
+	require.ErrorContains(t, err, "AccessDenied")
 }
 
 // A destination without a folder covers the whole bucket.

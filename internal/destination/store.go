@@ -36,8 +36,10 @@ type store struct {
 
 var _ Destination = (*store)(nil)
 
+// Close implements Destination.
 func (s *store) Close() error { return s.driver.close() }
 
+// Put implements Destination.
 func (s *store) Put(ctx context.Context, key string, object Object) error {
 	if err := s.check(key, object); err != nil {
 		return err
@@ -199,6 +201,7 @@ type source struct {
 
 var errStopped = errors.New("the body is not available any more")
 
+// Read implements io.Reader.
 func (s *source) Read(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,6 +218,7 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Seek implements io.Seeker.
 func (s *source) Seek(offset int64, whence int) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -67,6 +67,7 @@ var (
 	errNewline = errors.New("encode: a row holds a line break, so it would be read as two")
 )
 
+// WriteRow implements Writer.
 func (n *ndjson) WriteRow(body []byte) error {
 	if len(body) == 0 {
 		return errNoRow
@@ -77,8 +78,10 @@ func (n *ndjson) WriteRow(body []byte) error {
 	return n.blocks.appendLine(body)
 }
 
+// Close implements Writer.
 func (n *ndjson) Close() error { return n.blocks.close() }
 
+// Abort implements Writer.
 func (n *ndjson) Abort() { n.blocks.abort() }
 
 const (

@@ -185,7 +185,7 @@ func TestWriterReportsFailures(t *testing.T) {
 
 // fill makes printable noise.
 func fill(row []byte, seed int) {
-	state := uint32(seed)*2654435761 + 1 //nolint:gosec // noise
+	state := uint32(seed)*2654435761 + 1
 	for i := range row {
 		state ^= state << 13
 		state ^= state >> 17

@@ -84,12 +84,10 @@ func NewObject(content []byte) destination.Object {
 }
 
 // randomBytes cannot be compressed, and are the same in every run.
-func randomBytes(seed uint64, size int) []byte {
+func randomBytes(seed byte, size int) []byte {
 	content := make([]byte, size)
-	source := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // test data
-	for i := range content {
-		content[i] = byte(source.UintN(256))
-	}
+	// It never fails.
+	_, _ = rand.NewChaCha8([32]byte{seed}).Read(content)
 	return content
 }
 
@@ -177,9 +175,9 @@ func putCancelledStoresNothing(t *testing.T, p Place) {
 	key := p.Destination.Key("part.ndjson")
 	content := randomBytes(6, 3<<20)
 
-	cancelled, cancel := context.WithCancel(t.Context())
+	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, d.Put(cancelled, key, NewObject(content)), context.Canceled)
+	require.ErrorIs(t, d.Put(ended, key, NewObject(content)), context.Canceled)
 
 	halfway, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -297,8 +295,10 @@ func putConcurrentDifferent(t *testing.T, p Place) {
 	key := p.Destination.Key("part.ndjson")
 	var group sync.WaitGroup
 	failures := make([]error, writers)
+	contents := make([][]byte, writers)
 	for i := range writers {
-		group.Go(func() { failures[i] = put(t.Context(), d, key, randomBytes(uint64(20+i), 100<<10)) })
+		contents[i] = randomBytes(byte(20+i), 100<<10)
+		group.Go(func() { failures[i] = put(t.Context(), d, key, contents[i]) })
 	}
 	group.Wait()
 	var winners []int
@@ -310,7 +310,7 @@ func putConcurrentDifferent(t *testing.T, p Place) {
 		require.Equal(t, schemas.KindConflict, destination.KindOf(err), "%v", err)
 	}
 	require.Len(t, winners, 1)
-	require.True(t, bytes.Equal(randomBytes(uint64(20+winners[0]), 100<<10), p.Read(t, key)))
+	require.True(t, bytes.Equal(contents[winners[0]], p.Read(t, key)))
 	require.Equal(t, []string{key}, p.Keys(t))
 }
 
