@@ -44,7 +44,7 @@ func grantAWS(i schemas.Integration, c schemas.AWSCredentials) ([]value, []step,
 	steps := []step{
 		{Text: "In the AWS console, open IAM > Roles, choose the role above and open its Trust relationships tab."},
 		{Text: "Choose Edit trust policy and replace the document with this one:", Code: policy},
-		{Text: "Choose Update policy. The change works within a minute or so."},
+		{Text: "Choose Update policy. It takes effect within a few minutes."},
 	}
 	return values, steps, err
 }
@@ -81,7 +81,7 @@ func grantAzure(i schemas.Integration, c schemas.AzureCredentials) ([]value, []s
 		{Text: fmt.Sprintf("In the Azure portal, open the storage account %s, its container %s, and there Access control (IAM) > Add role assignment.",
 			i.Destination.Account, i.Destination.Bucket)},
 		{Text: "Choose the role Storage Blob Data Contributor."},
-		{Text: "Under Select members, search for this name, the characters of the app name before the underscore, and assign:", Code: c.MemberSearch()},
+		{Text: "Under Select members, search for the app name's characters before the underscore, select the app, and assign the role:", Code: c.MemberSearch()},
 		{Text: "Wait: it may take up to 45 minutes until Azure has processed the role assignment."},
 	}
 	return values, steps

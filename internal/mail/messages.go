@@ -75,9 +75,9 @@ func DestinationUpdated(org schemas.Org, integration schemas.Integration, change
 func linksAfterUpdate(change DestinationChange) string {
 	switch {
 	case change.Retargeted > 0 && change.Paused > 0:
-		return fmt.Sprintf("From its next run on, %s to the new destination; %s paused.", deliver(change.Retargeted), are(change.Paused))
+		return fmt.Sprintf("%s; %s paused.", deliver(change.Retargeted), are(change.Paused))
 	case change.Retargeted > 0:
-		return fmt.Sprintf("From its next run on, %s to the new destination. What has been delivered stays where it is.", deliver(change.Retargeted))
+		return deliver(change.Retargeted) + ". What has been delivered stays where it is."
 	case change.Paused > 0:
 		return fmt.Sprintf("Because of this, %s paused. What has been delivered stays where it is.", are(change.Paused))
 	default:
@@ -101,7 +101,7 @@ func IntegrationDeleted(org schemas.Org, integration schemas.Integration, links 
 		Values:     []value{{"Destination", integration.Destination.URL()}},
 		Steps:      steps,
 		Link:       link,
-		LinkText:   "View scheduled exports",
+		LinkText:   "View the integration",
 		Recipients: recipients(org),
 	}.message()
 }
@@ -147,9 +147,9 @@ func recipients(org schemas.Org) string {
 
 func deliver(n int) string {
 	if n == 1 {
-		return "1 linked export delivers"
+		return "1 linked export delivers to the new destination from its next run on"
 	}
-	return fmt.Sprintf("%d linked exports deliver", n)
+	return fmt.Sprintf("%d linked exports deliver to the new destination from their next run on", n)
 }
 
 func are(n int) string {

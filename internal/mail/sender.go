@@ -4,11 +4,14 @@ package mail
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	netmail "net/mail"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,9 +20,9 @@ import (
 	gomail "github.com/wneessen/go-mail"
 )
 
-// timeout bounds connecting, and then again everything else of one mail. Some
-// servers make unknown clients wait on purpose.
-const timeout = 30 * time.Second
+// timeout bounds the sending of one mail. Some servers make unknown clients
+// wait on purpose.
+const timeout = time.Minute
 
 // Message is one mail to one person.
 type Message struct {
@@ -36,6 +39,7 @@ type Message struct {
 // Sender sends over one SMTP server. It is safe for concurrent use.
 type Sender struct {
 	host    string
+	dial    gomail.DialContextFunc
 	options []gomail.Option
 	from    *netmail.Address
 }
@@ -62,27 +66,25 @@ func New(rawURL, from string) (*Sender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the SMTP URL: %w", err)
 	}
-	return &Sender{host: u.Hostname(), options: options, from: address}, nil
+	return &Sender{host: u.Hostname(), dial: dialer(u.Scheme), options: options, from: address}, nil
+}
+
+// dialer does the TLS of smtps itself; the library then finds the connection
+// encrypted, as after STARTTLS.
+func dialer(scheme string) gomail.DialContextFunc {
+	if scheme == "smtps" {
+		return (&tls.Dialer{Config: &tls.Config{MinVersion: tls.VersionTLS12}}).DialContext
+	}
+	return (&net.Dialer{}).DialContext
 }
 
 func smtpOptions(u *url.URL) ([]gomail.Option, error) {
 	if u.Hostname() == "" {
 		return nil, errors.New("it names no host")
 	}
-	options := []gomail.Option{gomail.WithTimeout(timeout)}
-	port := "587"
-	switch {
-	case u.Scheme == "smtps":
-		port = "465"
-		options = append(options, gomail.WithSSL())
-	case u.Scheme != "smtp":
+	port := map[string]string{"smtp": "587", "smtps": "465"}[u.Scheme]
+	if port == "" {
 		return nil, fmt.Errorf("its scheme is %q; use smtp or smtps", u.Scheme)
-	case u.Query().Get("tls") == "required":
-		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
-	case u.Query().Has("tls"):
-		return nil, errors.New("tls may only be \"required\", or left out")
-	default:
-		options = append(options, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
 	}
 	if u.Port() != "" {
 		port = u.Port()
@@ -91,7 +93,18 @@ func smtpOptions(u *url.URL) ([]gomail.Option, error) {
 	if err != nil || number == 0 {
 		return nil, fmt.Errorf("its port %q does not exist", port)
 	}
-	options = append(options, gomail.WithPort(int(number)))
+	policy := gomail.TLSOpportunistic
+	switch u.Query().Get("tls") {
+	case "required":
+		policy = gomail.TLSMandatory
+	case "":
+	default:
+		return nil, errors.New("tls may only be \"required\", or left out")
+	}
+	if u.Scheme == "smtps" {
+		policy = gomail.TLSOpportunistic // mandatory would mean STARTTLS inside of TLS
+	}
+	options := []gomail.Option{gomail.WithTimeout(timeout), gomail.WithPort(int(number)), gomail.WithTLSPolicy(policy)}
 	if u.User != nil {
 		password, _ := u.User.Password()
 		options = append(options,
@@ -113,7 +126,9 @@ func (s *Sender) Send(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
-	client, err := gomail.NewClient(s.host, s.options...)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	client, err := gomail.NewClient(s.host, append(slices.Clip(s.options), gomail.WithDialContextFunc(s.dialUntilDone(ctx)))...)
 	if err != nil {
 		return fmt.Errorf("prepare to send mail over %s: %w", s.host, err)
 	}
@@ -121,9 +136,22 @@ func (s *Sender) Send(ctx context.Context, m Message) error {
 	// Once the server has taken the message, a goodbye that fails is no reason
 	// to send it again.
 	if err != nil && !message.IsDelivered() {
-		return fmt.Errorf("send mail over %s: %w", s.host, err)
+		return fmt.Errorf("send mail over %s: %w", s.host, errors.Join(err, ctx.Err()))
 	}
 	return nil
+}
+
+// dialUntilDone dials connections that close when ctx is done. The library
+// looks at its context while connecting only, and forgets the connection when
+// the server does not get as far as taking mails.
+func (s *Sender) dialUntilDone(ctx context.Context) gomail.DialContextFunc {
+	return func(dialing context.Context, network, address string) (net.Conn, error) {
+		conn, err := s.dial(dialing, network, address)
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = conn.Close() }) // closed already, as a rule
+		}
+		return conn, err
+	}
 }
 
 var messageID = regexp.MustCompile(`^[A-Za-z0-9/_.+=-]{1,200}$`)
