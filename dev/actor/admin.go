@@ -185,3 +185,8 @@ func (a Admin) AwaitDelivered(ctx context.Context, export uuid.UUID, seq int64) 
 		return fmt.Sprintf("export %s to deliver up to %d; it is at %d", e.Name, seq, e.DeliveredSeq), nil
 	})
 }
+
+// Relink links a paused export to another integration.
+func (a Admin) Relink(ctx context.Context, export, integration uuid.UUID) (schemas.Operation, error) {
+	return a.command(ctx, http.MethodPost, fmt.Sprintf("/v1/exports/%s/relink", export), map[string]any{"integration_id": integration})
+}
