@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -79,7 +80,7 @@ func DecodeEvent(data []byte) (Event, error) {
 	if err := decoder.Decode(&e); err != nil {
 		return Event{}, &FieldError{"event", "is not an audit event: " + strings.TrimPrefix(err.Error(), "json: ")}
 	}
-	if decoder.More() {
+	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // the decoder does not wrap it
 		return Event{}, &FieldError{"event", "is followed by more on the same line"}
 	}
 	return e, e.complete()

@@ -91,14 +91,14 @@ func (a *api) router() (http.Handler, error) {
 
 // guard lets only requests pass that the contract allows, with their caller.
 func (a *api) guard(c *gin.Context) {
-	route := a.contract.route(c)
-	if needsCaller(route) {
+	call := a.contract.call(c)
+	if !call.public {
 		if err := a.authenticate(c); err != nil {
 			a.fail(c, err)
 			return
 		}
 	}
-	if err := a.contract.check(c, route); err != nil {
+	if err := a.contract.check(c, call); err != nil {
 		a.fail(c, err)
 		return
 	}

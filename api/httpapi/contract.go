@@ -1,9 +1,12 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
+	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -31,7 +34,13 @@ const (
 // cannot disagree about what a path means.
 type contract struct {
 	document *openapi3.T
-	routes   map[string]*routers.Route
+	calls    map[string]call // by routeKey
+}
+
+// call is one operation of the document.
+type call struct {
+	*routers.Route
+	public bool // needs no caller
 }
 
 func newContract() (*contract, error) {
@@ -42,15 +51,26 @@ func newContract() (*contract, error) {
 	if err := document.Validate(context.Background()); err != nil {
 		return nil, fmt.Errorf("check the OpenAPI document: %w", err)
 	}
-	c := &contract{document: document, routes: map[string]*routers.Route{}}
+	c := &contract{document: document, calls: map[string]call{}}
 	for path, item := range document.Paths.Map() {
 		for method, operation := range item.Operations() {
-			c.routes[routeKey(method, ginPath(path))] = &routers.Route{
-				Spec: document, Path: path, PathItem: item, Method: method, Operation: operation,
-			}
+			c.calls[routeKey(method, ginPath(path))] = newCall(document, path, method, *operation)
 		}
 	}
 	return c, nil
+}
+
+func newCall(document *openapi3.T, path, method string, operation openapi3.Operation) call {
+	public := operation.Security != nil && len(*operation.Security) == 0
+	// The validator would read whole bodies for the sake of authentication,
+	// which has been done by then.
+	operation.Security = openapi3.NewSecurityRequirements()
+	return call{
+		Route: &routers.Route{
+			Spec: document, Path: path, PathItem: document.Paths.Value(path), Method: method, Operation: &operation,
+		},
+		public: public,
+	}
 }
 
 func routeKey(method, path string) string { return method + " " + path }
@@ -60,37 +80,29 @@ func ginPath(path string) string {
 	return strings.NewReplacer("{", ":", "}", "").Replace(path)
 }
 
-// route is the operation that the request is for; nil when it is for none.
-func (t *contract) route(c *gin.Context) *routers.Route {
-	return t.routes[routeKey(c.Request.Method, c.FullPath())]
-}
-
-// needsCaller tells whether the operation is for known callers only.
-func needsCaller(route *routers.Route) bool {
-	security := route.Operation.Security
-	return security == nil || len(*security) > 0
+// call is the operation that a routed request is for.
+func (t *contract) call(c *gin.Context) call {
+	return t.calls[routeKey(c.Request.Method, c.FullPath())]
 }
 
 // check returns a *problem for a request that the document does not allow.
-func (t *contract) check(c *gin.Context, route *routers.Route) error {
-	if err := checkQuery(c, route); err != nil {
+func (t *contract) check(c *gin.Context, call call) error {
+	if err := checkQuery(c, call.Operation); err != nil {
 		return err
 	}
-	if err := checkBody(c, route); err != nil {
+	if err := checkBody(c, call.Operation); err != nil {
 		return err
 	}
 	input := &openapi3filter.RequestValidationInput{
 		Request:     c.Request,
 		PathParams:  pathParams(c),
 		QueryParams: c.Request.URL.Query(),
-		Route:       route,
+		Route:       call.Route,
 		Options: &openapi3filter.Options{
-			AuthenticationFunc:                openapi3filter.NoopAuthenticationFunc, // it has been done
-			ExcludeRequestBody:                route.Operation.OperationID == appendEvents,
-			RejectWhenRequestBodyNotSpecified: true,
-			SkipSettingDefaults:               true, // the service knows them too
-			KeepValidatedValue:                true,
-			MultiError:                        true,
+			ExcludeRequestBody:  call.Operation.OperationID == appendEvents,
+			SkipSettingDefaults: true, // the service knows them too
+			KeepValidatedValue:  true,
+			MultiError:          true,
 			SchemaValidationOptions: []openapi3.SchemaValidationOption{
 				openapi3.WithStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(openapi3.FormatOfStringForUUIDOfRFC9562)),
 			},
@@ -101,9 +113,9 @@ func (t *contract) check(c *gin.Context, route *routers.Route) error {
 
 // checkQuery refuses parameters that the operation does not have: a misspelled
 // one would otherwise be silently without effect.
-func checkQuery(c *gin.Context, route *routers.Route) error {
+func checkQuery(c *gin.Context, operation *openapi3.Operation) error {
 	for name := range c.Request.URL.Query() {
-		if route.Operation.Parameters.GetByInAndName(openapi3.ParameterInQuery, name) == nil {
+		if operation.Parameters.GetByInAndName(openapi3.ParameterInQuery, name) == nil {
 			return newProblem(http.StatusBadRequest, "Leave out what is named in errors.",
 				schemas.FieldError{Field: name, Message: "is not a query parameter of this call"})
 		}
@@ -113,27 +125,51 @@ func checkQuery(c *gin.Context, route *routers.Route) error {
 
 // checkBody refuses bodies of the wrong type or size, and bounds the one that
 // will be read.
-func checkBody(c *gin.Context, route *routers.Route) error {
+func checkBody(c *gin.Context, operation *openapi3.Operation) error {
 	limit := int64(maxBody)
-	if route.Operation.OperationID == appendEvents {
+	if operation.OperationID == appendEvents {
 		limit = schemas.MaxAppendBytes
 	}
 	if c.Request.ContentLength > limit {
 		return bodyTooLarge(limit)
 	}
-	body := route.Operation.RequestBody
-	if body != nil && c.Request.ContentLength != 0 {
-		mediaType, _, err := mime.ParseMediaType(c.GetHeader("Content-Type"))
-		if err != nil || body.Value.Content[mediaType] == nil {
-			taken := make([]string, 0, len(body.Value.Content))
-			for name := range body.Value.Content {
-				taken = append(taken, name)
-			}
-			slices.Sort(taken)
-			return newProblem(http.StatusUnsupportedMediaType, "Send the body as Content-Type: "+strings.Join(taken, " or ")+".")
-		}
-	}
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
+	switch {
+	case c.Request.ContentLength == 0:
+		return nil
+	case operation.RequestBody == nil:
+		// Members that somebody hoped for would be silently without effect.
+		return newProblem(http.StatusBadRequest, "This call takes no body; send none.")
+	}
+	if err := checkMediaType(c, operation.RequestBody.Value.Content); err != nil {
+		return err
+	}
+	if operation.OperationID == appendEvents {
+		return nil
+	}
+	return checkJSON(c)
+}
+
+func checkMediaType(c *gin.Context, content openapi3.Content) error {
+	mediaType, _, err := mime.ParseMediaType(c.GetHeader("Content-Type"))
+	if err == nil && content[mediaType] != nil {
+		return nil
+	}
+	taken := slices.Sorted(maps.Keys(content))
+	return newProblem(http.StatusUnsupportedMediaType, "Send the body as Content-Type: "+strings.Join(taken, " or ")+".")
+}
+
+// checkJSON refuses what is not one JSON value: the validator reads the first
+// one and does not look at what follows.
+func checkJSON(c *gin.Context) error {
+	body, err := io.ReadAll(c.Request.Body)
+	if err != nil {
+		return fmt.Errorf("read a request: %w", err)
+	}
+	if len(body) > 0 && !json.Valid(body) {
+		return newProblem(http.StatusBadRequest, "The body is not a JSON document.")
+	}
+	c.Request.Body = io.NopCloser(bytes.NewReader(body))
 	return nil
 }
 
@@ -147,99 +183,4 @@ func pathParams(c *gin.Context) map[string]string {
 		params[param.Key] = param.Value
 	}
 	return params
-}
-
-// problemOfViolation puts what the validator found into the words of our
-// problems. Values that are wrong in a well-formed body are 422, everything
-// else that is wrong with a request is 400.
-func problemOfViolation(err error) error {
-	if err == nil {
-		return nil
-	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return tooLarge
-	}
-	status := http.StatusUnprocessableEntity
-	var fields []schemas.FieldError
-	for _, violation := range flatten(err) {
-		var request *openapi3filter.RequestError
-		if !errors.As(violation, &request) {
-			return fmt.Errorf("validate a request: %w", err)
-		}
-		if request.Parameter != nil {
-			status = http.StatusBadRequest
-			fields = append(fields, schemas.FieldError{Field: request.Parameter.Name, Message: reason(request)})
-			continue
-		}
-		inBody := fieldsOfBody(request)
-		if inBody == nil {
-			return newProblem(http.StatusBadRequest, "The body is not what this call takes: "+reason(request)+".")
-		}
-		fields = append(fields, inBody...)
-	}
-	return newProblem(status, "Change the values named in errors and send the request again.", fields...)
-}
-
-func flatten(err error) []error {
-	var many openapi3.MultiError
-	if !errors.As(err, &many) {
-		return []error{err}
-	}
-	var all []error
-	for _, each := range many {
-		var request *openapi3filter.RequestError
-		if errors.As(each, &request) {
-			all = append(all, each)
-			continue
-		}
-		all = append(all, flatten(each)...)
-	}
-	return all
-}
-
-// fieldsOfBody is nil when the body as a whole is wrong.
-func fieldsOfBody(request *openapi3filter.RequestError) []schemas.FieldError {
-	var fields []schemas.FieldError
-	for _, violation := range schemaErrors(request.Err) {
-		field := strings.Join(violation.JSONPointer(), ".")
-		if field == "" {
-			field = "body"
-		}
-		fields = append(fields, schemas.FieldError{Field: field, Message: violation.Reason})
-	}
-	return fields
-}
-
-func schemaErrors(err error) []*openapi3.SchemaError {
-	var many openapi3.MultiError
-	if errors.As(err, &many) {
-		var all []*openapi3.SchemaError
-		for _, each := range many {
-			all = append(all, schemaErrors(each)...)
-		}
-		return all
-	}
-	var one *openapi3.SchemaError
-	if errors.As(err, &one) {
-		return []*openapi3.SchemaError{one}
-	}
-	return nil
-}
-
-// reason is the innermost reason, which speaks of the value and not of the
-// validator.
-func reason(request *openapi3filter.RequestError) string {
-	if violations := schemaErrors(request.Err); len(violations) > 0 {
-		return violations[0].Reason
-	}
-	var parse *openapi3filter.ParseError
-	switch {
-	case errors.As(request.Err, &parse) && parse.Cause != nil:
-		return parse.Cause.Error()
-	case request.Err != nil:
-		return request.Err.Error()
-	default:
-		return request.Reason
-	}
 }

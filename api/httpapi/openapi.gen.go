@@ -252,7 +252,7 @@ type Cursor = string
 // ExportID defines model for ExportID.
 type ExportID = openapi_types.UUID
 
-// IdempotencyKey defines model for IdempotencyKey.
+// IdempotencyKey 1 to 255 visible ASCII characters, such as a UUID
 type IdempotencyKey = string
 
 // IncludeDeleted defines model for IncludeDeleted.
@@ -275,7 +275,7 @@ type Accepted = Operation
 
 // CreateAPIKeyParams defines parameters for CreateAPIKey.
 type CreateAPIKeyParams struct {
-	// IdempotencyKey Names this request; 1 to 255 visible ASCII characters, such as a UUID.
+	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -303,7 +303,7 @@ type SearchEventsParams struct {
 
 // AppendEventsParams defines parameters for AppendEvents.
 type AppendEventsParams struct {
-	// IdempotencyKey Names this request; 1 to 255 visible ASCII characters, such as a UUID.
+	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -319,31 +319,31 @@ type ListExportsParams struct {
 
 // CreateExportParams defines parameters for CreateExport.
 type CreateExportParams struct {
-	// IdempotencyKey Names this request; 1 to 255 visible ASCII characters, such as a UUID.
+	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // PauseExportParams defines parameters for PauseExport.
 type PauseExportParams struct {
-	// IdempotencyKey Names this request; 1 to 255 visible ASCII characters, such as a UUID.
+	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RelinkExportParams defines parameters for RelinkExport.
 type RelinkExportParams struct {
-	// IdempotencyKey Names this request; 1 to 255 visible ASCII characters, such as a UUID.
+	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ResumeExportParams defines parameters for ResumeExport.
 type ResumeExportParams struct {
-	// IdempotencyKey Names this request; 1 to 255 visible ASCII characters, such as a UUID.
+	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RunExportParams defines parameters for RunExport.
 type RunExportParams struct {
-	// IdempotencyKey Names this request; 1 to 255 visible ASCII characters, such as a UUID.
+	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -368,7 +368,7 @@ type ListIntegrationsParams struct {
 
 // CreateIntegrationParams defines parameters for CreateIntegration.
 type CreateIntegrationParams struct {
-	// IdempotencyKey Names this request; 1 to 255 visible ASCII characters, such as a UUID.
+	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -380,19 +380,19 @@ type DeleteIntegrationParams struct {
 
 // CheckAccessParams defines parameters for CheckAccess.
 type CheckAccessParams struct {
-	// IdempotencyKey Names this request; 1 to 255 visible ASCII characters, such as a UUID.
+	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // UpdateDestinationParams defines parameters for UpdateDestination.
 type UpdateDestinationParams struct {
-	// IdempotencyKey Names this request; 1 to 255 visible ASCII characters, such as a UUID.
+	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ProvisionIntegrationParams defines parameters for ProvisionIntegration.
 type ProvisionIntegrationParams struct {
-	// IdempotencyKey Names this request; 1 to 255 visible ASCII characters, such as a UUID.
+	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -414,13 +414,13 @@ type ListOrgsParams struct {
 
 // CreateOrgParams defines parameters for CreateOrg.
 type CreateOrgParams struct {
-	// IdempotencyKey Names this request; 1 to 255 visible ASCII characters, such as a UUID.
+	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateOrgAPIKeyParams defines parameters for CreateOrgAPIKey.
 type CreateOrgAPIKeyParams struct {
-	// IdempotencyKey Names this request; 1 to 255 visible ASCII characters, such as a UUID.
+	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 

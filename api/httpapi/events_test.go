@@ -1,0 +1,214 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/auditferry/auditferry/schemas"
+)
+
+func lines(events ...map[string]any) []byte {
+	var body bytes.Buffer
+	for _, e := range events {
+		line, err := json.Marshal(e)
+		if err != nil {
+			panic(err)
+		}
+		body.Write(line)
+		body.WriteByte('\n')
+	}
+	return body.Bytes()
+}
+
+const ndjson = "application/x-ndjson"
+
+func TestAppendBothForms(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	o := s.newTenant(t, "Acme")
+	key := o.keys[schemas.RoleIngest]
+	var first, second schemas.Appended
+	withBlanks := append([]byte("\r\n"), lines(event("a"), event("b"))...)
+	s.do(t, request{method: http.MethodPost, path: "/v1/events", key: key, body: withBlanks, contentType: ndjson + "; charset=utf-8"}).
+		is(t, http.StatusCreated, &first)
+	require.Equal(t, first.FirstSeq+1, first.LastSeq)
+	s.post(t, key, "/v1/events", []any{event("c")}).is(t, http.StatusCreated, &second)
+	require.Equal(t, first.LastSeq+1, second.FirstSeq, "numbers have no gaps")
+	require.False(t, second.RecordedAt.Before(first.RecordedAt))
+	require.Subset(t, s.actions(t, o), []string{"a", "b", "c"})
+}
+
+func TestBadEvents(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	o := s.newTenant(t, "Acme")
+	key := o.keys[schemas.RoleIngest]
+	before := s.census(t, o)
+	with := func(member string, value any) map[string]any {
+		e := event("a")
+		e[member] = value
+		return e
+	}
+	tooMany := make([]map[string]any, schemas.MaxEventsPerAppend+1)
+	for i := range tooMany {
+		tooMany[i] = event("a")
+	}
+	allWrong := make([]map[string]any, 100)
+	for i := range allWrong {
+		allWrong[i] = with("action", "")
+	}
+	for name, test := range map[string]struct {
+		contentType string
+		body        any
+		status      int
+		field       string
+	}{
+		"nothing":                    {ndjson, "", 422, "events"},
+		"blank lines":                {ndjson, "\n\n", 422, "events"},
+		"empty array":                {"", "[]", 422, "events"},
+		"an object":                  {"", event("a"), 400, ""},
+		"two arrays":                 {"", "[] []", 400, ""},
+		"no JSON":                    {"", "[{]", 400, ""},
+		"null":                       {"", "[null]", 422, "[0]: occurred_at"},
+		"a line that is no JSON":     {ndjson, append(lines(event("a")), "{\n"...), 422, "line 2: event"},
+		"two on a line":              {ndjson, `{} {}`, 422, "line 1: event"},
+		"a brace too many":           {ndjson, append(bytes.TrimSpace(lines(event("a"))), '}'), 422, "line 1: event"},
+		"unknown member":             {"", []any{event("a"), with("colour", "red")}, 422, "[1]: event"},
+		"no action":                  {ndjson, lines(event("a"), event("b"), with("action", "")), 422, "line 3: action"},
+		"no time":                    {"", []any{with("occurred_at", nil)}, 422, "[0]: occurred_at"},
+		"time beyond the year 9999":  {"", []any{with("occurred_at", "9999-12-31T23:59:59-12:00")}, 422, "[0]: occurred_at"},
+		"unknown outcome":            {"", []any{with("outcome", "maybe")}, 422, "[0]: outcome"},
+		"metadata of another type":   {"", []any{with("metadata", []int{1})}, 422, "[0]: metadata"},
+		"the service's own actions":  {"", []any{with("action", "auditferry.integration.created")}, 422, "[0]: action"},
+		"too large an event":         {"", []any{with("reason", strings.Repeat("x", schemas.MaxEventBytes))}, 422, "[0]: event"},
+		"too many events":            {ndjson, lines(tooMany...), 422, "events"},
+		"a body of more than 5 MiB":  {ndjson, strings.Repeat("\n", schemas.MaxAppendBytes+1), 413, ""},
+		"invalid UTF-8":              {ndjson, []byte("{\"action\":\"\xff\"}"), 422, "line 1: event"},
+		"more wrong than one can do": {ndjson, lines(allWrong...), 422, "line 1: action"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := s.do(t, request{method: http.MethodPost, path: "/v1/events", key: key, body: test.body, contentType: test.contentType}).
+				problem(t, test.status)
+			require.LessOrEqual(t, len(p.Errors), 20)
+			if test.field != "" {
+				require.Equal(t, test.field, p.Errors[0].Field, "%+v", p)
+			}
+		})
+	}
+	require.Equal(t, before, s.census(t, o), "all are recorded or none")
+}
+
+// A body without a length is counted while it is read.
+func TestTooLargeStream(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	o := s.newTenant(t, "Acme")
+	for _, test := range []struct {
+		path, contentType string
+		limit             int
+	}{
+		{"/v1/events", ndjson, schemas.MaxAppendBytes},
+		{"/v1/exports", "application/json", 1 << 20},
+	} {
+		// Hidden in a MultiReader, so that the client cannot know the length.
+		stream := io.MultiReader(bytes.NewReader(bytes.Repeat([]byte{'\n'}, test.limit+1)))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+test.path, stream)
+		require.NoError(t, err)
+		require.Zero(t, req.ContentLength)
+		req.Header.Set("Authorization", "Bearer "+o.admin())
+		req.Header.Set("Content-Type", test.contentType)
+		answer, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		body, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, http.StatusRequestEntityTooLarge, answer.StatusCode, "%s: %s", test.path, body)
+	}
+}
+
+func TestHostileTextIsKept(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	o := s.newTenant(t, "Acme")
+	hostile := event("nul\x00 and <script>")
+	hostile["metadata"] = json.RawMessage(`{"n":1.0,"big":123456789012345678901234567890,"s":"\u0000\ud800 <&>"}`)
+	s.post(t, o.keys[schemas.RoleIngest], "/v1/events", []any{hostile}).is(t, http.StatusCreated, nil)
+	var events struct {
+		Items []struct {
+			Action   string
+			Metadata json.RawMessage
+		}
+	}
+	s.get(t, o.admin(), "/v1/events?limit=1").is(t, http.StatusOK, &events)
+	require.Equal(t, hostile["action"], events.Items[0].Action)
+	require.Contains(t, string(events.Items[0].Metadata), "123456789012345678901234567890")
+
+	deep := event("deep")
+	deep["metadata"] = json.RawMessage(`{"a":` + strings.Repeat("[", 9_900) + strings.Repeat("]", 9_900) + "}")
+	s.post(t, o.keys[schemas.RoleIngest], "/v1/events", []any{deep}).is(t, http.StatusCreated, nil)
+}
+
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	o := s.newTenant(t, "Acme")
+	var batch []any
+	for i := range 7 {
+		e := event(fmt.Sprintf("document.%d", i%2))
+		e["id"] = uuid.NewString()
+		e["occurred_at"] = fmt.Sprintf("2026-01-0%dT00:00:00Z", i+1)
+		if i == 3 {
+			e["outcome"] = "failure"
+			e["actor"] = map[string]any{"id": "u2", "email": "grace@acme.example"}
+		}
+		batch = append(batch, e)
+	}
+	s.post(t, o.keys[schemas.RoleIngest], "/v1/events", batch).is(t, http.StatusCreated, nil)
+
+	type page struct {
+		Items []struct {
+			Seq        int64
+			Action     string
+			OccurredAt string `json:"occurred_at"`
+		}
+		NextCursor string `json:"next_cursor"`
+	}
+	for query, want := range map[string]int{
+		"action=document.0":                                        4,
+		"action=document.0&from=2026-01-02T00:00:00Z":              3,
+		"action=document.0&to=2026-01-05T00:00:00Z":                2,
+		"from=2026-01-02T00:00:00%2B02:00&to=2026-01-03T00:00:00Z": 1,
+		"outcome=failure":                                          1,
+		"actor_email=grace@acme.example":                           1,
+		"actor_email=nobody@acme.example":                          0,
+		"outcome=failure&action=document.0":                        0,
+	} {
+		var got page
+		s.get(t, o.admin(), "/v1/events?"+query).is(t, http.StatusOK, &got)
+		require.Len(t, got.Items, want, query)
+		require.Empty(t, got.NextCursor)
+	}
+
+	var days []string
+	cursor := ""
+	for {
+		var got page
+		s.get(t, o.admin(), "/v1/events?actor_email=ada@acme.example&limit=4"+cursor).is(t, http.StatusOK, &got)
+		for _, e := range got.Items {
+			days = append(days, e.OccurredAt[8:10])
+		}
+		if got.NextCursor == "" {
+			break
+		}
+		cursor = "&cursor=" + got.NextCursor
+	}
+	require.Equal(t, []string{"07", "06", "05", "03", "02", "01"}, days)
+}
