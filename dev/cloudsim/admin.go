@@ -20,7 +20,10 @@ func GCPExportPermissions() []string {
 	return []string{permissionObjectsCreate, permissionObjectsDelete, permissionObjectsList, permissionBucketsGet}
 }
 
-var roleARN = regexp.MustCompile(`^arn:aws:iam::\d{12}:role/[\w+=,.@/-]{1,512}$`)
+var (
+	roleARN = regexp.MustCompile(`^arn:aws:iam::\d{12}:role/[\w+=,.@/-]{1,512}$`)
+	userARN = regexp.MustCompile(`^arn:aws:iam::\d{12}:user/[\w+=,.@/-]{1,512}$`)
+)
 
 // Grants returns what is granted now, including what has yet to take effect.
 func (s *Server) Grants() Grants { return s.grants.snapshot() }

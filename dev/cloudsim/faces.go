@@ -51,11 +51,14 @@ func (s *Server) build() error {
 
 func (s *Server) buildAWS(transport http.RoundTripper) error {
 	cfg := s.cfg.AWS
+	if cfg.AccessKeyID != "" && !userARN.MatchString(cfg.ServiceUserARN) {
+		return fmt.Errorf("service user %q must look like arn:aws:iam::123456789012:user/name", cfg.ServiceUserARN)
+	}
 	s.sessions = &sessions{
 		iam: &versity{
 			endpoint:    cfg.IAMEndpoint,
 			credentials: aws.Credentials{AccessKeyID: cfg.RootAccessKeyID, SecretAccessKey: cfg.RootSecretAccessKey},
-			client:      &http.Client{Transport: transport},
+			client:      &http.Client{Transport: transport, Timeout: iamTimeout},
 		},
 		// Several simulators may share one versitygw; each tidies its own users.
 		path:  "/cloudsim/" + sha256Hex([]byte(s.cfg.Dir))[:16] + "/",

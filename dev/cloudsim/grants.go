@@ -106,11 +106,12 @@ func (g *grants) snapshot() Grants {
 	return g.data.clone()
 }
 
+// clone copies the lists; an empty one is a list too, also in JSON.
 func (g Grants) clone() Grants {
-	g.Roles = slices.Clone(g.Roles)
-	g.Consents = slices.Clone(g.Consents)
-	g.Assignments = slices.Clone(g.Assignments)
-	g.Bindings = slices.Clone(g.Bindings)
+	g.Roles = append([]Role{}, g.Roles...)
+	g.Consents = append([]Consent{}, g.Consents...)
+	g.Assignments = append([]Assignment{}, g.Assignments...)
+	g.Bindings = append([]Binding{}, g.Bindings...)
 	return g
 }
 

@@ -177,3 +177,9 @@ func TestTakenPort(t *testing.T) {
 	_, err := cloudsim.Start(t.Context(), cloudsim.Config{Listen: cloudsim.Listen{Page: strings.TrimPrefix(s.Endpoints().Page, "http://")}})
 	require.ErrorContains(t, err, "listen for page")
 }
+
+func TestStartChecksTheServiceUser(t *testing.T) {
+	t.Parallel()
+	_, err := cloudsim.Start(t.Context(), cloudsim.Config{AWS: cloudsim.AWSConfig{AccessKeyID: "AKIASERVICE", ServiceUserARN: "me"}})
+	require.ErrorContains(t, err, "service user")
+}

@@ -42,7 +42,7 @@ func (l *requestLog) add(r Request) {
 func (l *requestLog) all() []Request {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.requests)
+	return append([]Request{}, l.requests...)
 }
 
 // recorder is a ResponseWriter that logs its request once the answer is known,

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,21 +32,25 @@ var stores = sync.OnceValues(func() (*stack.Stack, error) {
 	})
 })
 
-var storesAsked sync.Once
+var storesAsked atomic.Bool
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	asked := true
-	storesAsked.Do(func() { asked = false })
-	if asked {
-		if s, err := stores(); err == nil {
-			if err := s.Stop(); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				code = 1
-			}
-		}
+	if err := stopStores(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
 	}
 	os.Exit(code)
+}
+
+func stopStores() error {
+	if !storesAsked.Load() {
+		return nil
+	}
+	if s, err := stores(); err == nil { // otherwise a test has said so
+		return s.Stop()
+	}
+	return nil
 }
 
 // world is a simulator before real stores.
@@ -65,7 +70,7 @@ func setup(t *testing.T) world {
 
 func startStores(t *testing.T) *stack.Stack {
 	t.Helper()
-	storesAsked.Do(func() {})
+	storesAsked.Store(true)
 	s, err := stores()
 	require.NoError(t, err)
 	return s

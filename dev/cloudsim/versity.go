@@ -15,6 +15,9 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
+// iamTimeout bounds a call; sessions wait for each other meanwhile.
+const iamTimeout = 10 * time.Second
+
 // The inline policies of a session's user.
 const (
 	rolePolicyName    = "role"
