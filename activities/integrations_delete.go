@@ -38,12 +38,12 @@ func letGo(ctx context.Context, tx *postgres.Tx, op schemas.Operation) error {
 	}
 	var outcome schemas.OperationOutcome
 	for _, export := range linked {
-		// Whatever it was paused for before: it now needs another integration.
-		export.State, export.PauseReason = schemas.ExportPaused, schemas.PausedByIntegrationDeleted
 		if op.Params.DeleteLinks {
-			export.State = schemas.ExportDeleted
+			export.State, export.PauseReason = schemas.ExportDeleted, ""
 			outcome.ExportsDeleted++
 		} else {
+			// Whatever it was paused for before: it now needs another integration.
+			export.State, export.PauseReason = schemas.ExportPaused, schemas.PausedByIntegrationDeleted
 			outcome.ExportsPaused++
 		}
 		if _, err := tx.UpdateExport(ctx, export); err != nil {
@@ -55,7 +55,8 @@ func letGo(ctx context.Context, tx *postgres.Tx, op schemas.Operation) error {
 
 // FinishDelete makes the deletion final: the row stays as history, the
 // destination is free again, and whatever else had been asked of the
-// integration ends.
+// integration ends. A run that did not stop in time can record nothing any
+// more, not even when its export is linked to another integration.
 func (a *Integrations) FinishDelete(ctx context.Context, in schemas.OperationRef) error {
 	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) error {
 		integration, err := tx.LockIntegration(ctx, in.IntegrationID)
@@ -69,6 +70,9 @@ func (a *Integrations) FinishDelete(ctx context.Context, in schemas.OperationRef
 			return err
 		}
 		if err := tx.ReleaseDestinations(ctx, in.IntegrationID, nil); err != nil {
+			return err
+		}
+		if err := tx.CancelLinkedRuns(ctx, in.IntegrationID); err != nil {
 			return err
 		}
 		if err := endOthers(ctx, tx, in); err != nil {

@@ -62,6 +62,15 @@ func (t *Tx) SupersedeRuns(ctx context.Context, export uuid.UUID) error {
 	return err
 }
 
+// CancelLinkedRuns ends every running run of an integration's exports, deleted
+// ones too, so that none of them can deliver any more.
+func (t *Tx) CancelLinkedRuns(ctx context.Context, integration uuid.UUID) error {
+	_, err := t.exec(ctx, "cancel an integration's runs", `
+		UPDATE export_run AS r SET status = 'cancelled', error = 'the integration has been deleted', ended_at = now()
+		FROM export AS e WHERE e.id = r.export_id AND e.integration_id = $1 AND r.status = 'running'`, integration)
+	return err
+}
+
 // EndRun stores how a running run went: Status, Objects, Rows, Bytes,
 // ErrorKind, Error and EndedAt, of which a nil one is now. A run that has ended
 // already keeps the outcome it has; one that does not exist is ErrNotFound.
