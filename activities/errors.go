@@ -36,14 +36,19 @@ func budget(kind schemas.ErrorKind) time.Duration {
 // spent. Errors without a kind are retried as the policy says.
 func toTemporal(ctx context.Context, err error) error {
 	var field *schemas.FieldError
+	var conflict *postgres.ConflictError
 	var application *temporal.ApplicationError
 	switch {
-	case err == nil, errors.As(err, &application), temporal.IsCanceledError(err):
+	case err == nil, temporal.IsCanceledError(err):
 		return err
+	case errors.As(err, &application):
+		return application // bare: Temporal does not look for a type below a wrapping
 	case ctx.Err() != nil:
 		return ctx.Err() // cancelled, or out of time: whatever it broke is not the cause
 	case errors.As(err, &field):
 		return temporal.NewNonRetryableApplicationError(err.Error(), schemas.ErrorInvalidInput, err)
+	case errors.As(err, &conflict):
+		return temporal.NewNonRetryableApplicationError(err.Error(), schemas.ErrorConflict, err)
 	case errors.Is(err, postgres.ErrNotFound):
 		return temporal.NewNonRetryableApplicationError(err.Error(), schemas.ErrorNotFound, err)
 	}

@@ -3,12 +3,14 @@ package activities
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/auditferry/auditferry/internal/destination"
@@ -79,6 +81,11 @@ func (a *Exports) open(ctx context.Context, in schemas.WritePartsInput) (destina
 	return openDestination(ctx, a.Destinations, integration, in.Window.Destination)
 }
 
+// expired is an error that no retry can mend.
+func expired(format string, args ...any) error {
+	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), schemas.ErrorEventsExpired, nil)
+}
+
 // writePart reads, encodes and stores one part. The bytes are complete before
 // the first one is sent, so that their size and checksums go ahead of them.
 func (a *Exports) writePart(ctx context.Context, place destination.Destination, in schemas.WritePartsInput, n int) (schemas.Object, error) {
@@ -88,6 +95,9 @@ func (a *Exports) writePart(ctx context.Context, place destination.Destination, 
 		recordedAt, err = tx.RecordedAt(ctx, first)
 		return err
 	})
+	if errors.Is(err, postgres.ErrNotFound) {
+		return schemas.Object{}, expired("event %d is not retained any more", first)
+	}
 	if err != nil {
 		return schemas.Object{}, err
 	}
@@ -124,17 +134,15 @@ func (a *Exports) encodePart(ctx context.Context, spool *encode.Spool, in schema
 	if err != nil {
 		return err
 	}
+	defer writer.Abort()
 	rows, err := a.Store.CopyEvents(ctx, in.OrgID, first, last, writer.WriteRow)
-	if closeErr := writer.Close(); err == nil {
-		err = closeErr
-	}
 	if err != nil {
 		return err
 	}
 	if want := last - first + 1; rows != want {
-		return fmt.Errorf("events %d to %d: %d of %d are there; the others have expired", first, last, rows, want)
+		return expired("of the %d events %d to %d only %d are retained", want, first, last, rows)
 	}
-	return nil
+	return writer.Close()
 }
 
 // progress is the set of finished objects, shared by the parts being written.

@@ -32,6 +32,8 @@ const (
 	ErrorNotFound               = "NotFound"        // the row the call speaks of does not exist
 	ErrorUnexpected             = "Unexpected"      // anything without a kind; retried
 	ErrorInvalidInput           = "InvalidInput"    // the call itself is wrong; never retried
+	ErrorConflict               = "Conflict"        // a rule over rows forbids it; never retried
+	ErrorEventsExpired          = "EventsExpired"   // events of the window are not retained any more; never retried
 	ErrorStillRunning           = "StillRunning"    // waiting for a cancelled run to end
 	ErrorMailRefused            = "MailRefused"     // the mail server refused for good
 	ErrorMailUndelivered        = "MailUndelivered" // the mail server did not take it yet
