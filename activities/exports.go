@@ -28,6 +28,11 @@ type Limits struct {
 	TempDir    string // "" is the system's
 }
 
+// maxParts bounds a window beside its rows: the list of its objects travels
+// through Temporal, which takes 2 MiB a payload. With the longest keys a list
+// of this length has a fifth of that.
+const maxParts = 300
+
 // compressionAtLeast is by how much compression shrinks events, at the least:
 // measured ratios of audit events are 6 and more. It only sets the number of
 // rows in a part.
@@ -44,6 +49,13 @@ func (a *Exports) BeginRun(ctx context.Context, in schemas.BeginRunInput) (resul
 		if err != nil {
 			return err
 		}
+		run, again, err := tx.RunByTurn(ctx, in.RunID, in.Turn)
+		if err != nil {
+			return err
+		}
+		if again {
+			return repeatBegin(ctx, tx, export, run, &result)
+		}
 		if export.State != schemas.ExportActive {
 			result.Reason = fmt.Sprintf("the export is %s", export.State)
 			return nil
@@ -54,6 +66,28 @@ func (a *Exports) BeginRun(ctx context.Context, in schemas.BeginRunInput) (resul
 		return openRun(ctx, tx, in, &result)
 	})
 	return result, toTemporal(ctx, err)
+}
+
+// repeatBegin answers a call whose first answer was lost. The window stays
+// where it is, even if the export has been retargeted meanwhile: whether
+// nothing has been written yet cannot be known here.
+func repeatBegin(ctx context.Context, tx *postgres.Tx, export schemas.Export, run schemas.Run, result *schemas.BeginRunResult) error {
+	if run.Status != schemas.RunRunning {
+		return superseded("the run has %s meanwhile", run.Status)
+	}
+	if export.State != schemas.ExportActive {
+		result.Reason = fmt.Sprintf("the export is %s", export.State)
+		run.Status, run.Error = schemas.RunCancelled, result.Reason
+		return tx.EndRun(ctx, run)
+	}
+	window, err := tx.UndeliveredWindow(ctx, export.ID)
+	if err != nil {
+		return err
+	}
+	// Whether the window was new the first time is not known any more. If it
+	// was, FinishRun looks once too often whether more waits.
+	result.RunID, result.Window, result.Resumed = run.ID, window, true
+	return nil
 }
 
 func (a *Exports) chooseWindow(ctx context.Context, tx *postgres.Tx, export schemas.Export, result *schemas.BeginRunResult) error {
@@ -80,6 +114,8 @@ func (a *Exports) chooseWindow(ctx context.Context, tx *postgres.Tx, export sche
 		result.Reason = fmt.Sprintf("everything up to %d is delivered", export.DeliveredSeq)
 		return nil
 	}
+	rowsPerPart := a.rowsPerPart(last-first+1, size, export.Compression)
+	last = min(last, first+rowsPerPart*maxParts-1)
 	id, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("make a window ID: %w", err)
@@ -90,7 +126,7 @@ func (a *Exports) chooseWindow(ctx context.Context, tx *postgres.Tx, export sche
 		Slug:         export.Slug,
 		FirstSeq:     first,
 		LastSeq:      last,
-		RowsPerPart:  a.rowsPerPart(last-first+1, size, export.Compression),
+		RowsPerPart:  rowsPerPart,
 		Format:       export.Format,
 		Compression:  export.Compression,
 		PathTemplate: export.PathTemplate,
@@ -111,15 +147,7 @@ func (a *Exports) rowsPerPart(rows, size int64, compression schemas.Compression)
 	return min(max(target/average, 1), rows)
 }
 
-func openRun(ctx context.Context, tx *postgres.Tx, in schemas.BeginRunInput, result *schemas.BeginRunResult) error {
-	run, again, err := tx.RunByTurn(ctx, in.RunID, in.Turn)
-	if err != nil {
-		return err
-	}
-	if again && run.WindowID == result.Window.ID && run.Status == schemas.RunRunning {
-		result.RunID = run.ID // this is a repetition
-		return nil
-	}
+func openRun(ctx context.Context, tx *postgres.Tx, in schemas.BeginRunInput, result *schemas.BeginRunResult) (err error) {
 	if err := tx.SupersedeRuns(ctx, in.ExportID); err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func superseded(format string, args ...any) error {
 // window that an earlier run had left, or beyond the size of a full one. What
 // came in since is the next run's.
 func (a *Exports) more(ctx context.Context, tx *postgres.Tx, export schemas.Export, run schemas.Run, in schemas.FinishRunInput) (bool, error) {
-	full := run.LastSeq-run.FirstSeq+1 >= a.Limits.WindowRows
+	full := run.LastSeq-run.FirstSeq+1 >= a.Limits.WindowRows || len(in.Objects) >= maxParts
 	if export.State != schemas.ExportActive || !full && !in.Resumed {
 		return false, nil
 	}
