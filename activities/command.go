@@ -16,7 +16,8 @@ import (
 
 // lockCommand locks an integration and the operation it is asked to carry out.
 // A non-empty refusal says why the operation must not be carried out: it is
-// unknown, of another integration or kind, or has ended.
+// unknown, of another integration or kind, or has ended. One that comes after
+// the integration has begun to go away is ended here, because nobody else will.
 func lockCommand(ctx context.Context, tx *postgres.Tx, in schemas.OperationRef, kinds ...schemas.OperationKind) (
 	integration schemas.Integration, op schemas.Operation, refusal string, err error,
 ) {
@@ -36,6 +37,9 @@ func lockCommand(ctx context.Context, tx *postgres.Tx, in schemas.OperationRef, 
 		return integration, op, fmt.Sprintf("the operation is of kind %s", op.Kind), nil
 	case op.Status.Ended():
 		return integration, op, fmt.Sprintf("the operation has %s", op.Status), nil
+	case !integration.Live() && op.Kind != schemas.OpDeleteIntegration:
+		refusal = schemas.ErrIntegrationDeleted.Error()
+		return integration, op, refusal, tx.EndOperation(ctx, op.ID, schemas.OperationFailed, refusal)
 	}
 	return integration, op, "", nil
 }
