@@ -81,13 +81,14 @@ func (a *Notices) word(ctx context.Context, tx *postgres.Tx, in schemas.NoticeIn
 	if err != nil {
 		return mail.Message{}, err
 	}
+	var asked schemas.OperationParams
 	var did schemas.OperationOutcome
 	if in.OperationID != nil {
 		op, err := tx.Operation(ctx, *in.OperationID)
 		if err != nil {
 			return mail.Message{}, err
 		}
-		did = op.Outcome
+		asked, did = op.Params, op.Outcome
 	}
 	link := strings.TrimSuffix(a.PublicURL, "/") + "/integrations/" + in.IntegrationID.String()
 	switch in.Kind {
@@ -97,6 +98,9 @@ func (a *Notices) word(ctx context.Context, tx *postgres.Tx, in schemas.NoticeIn
 		}
 		return mail.IntegrationReady(org, integration, link)
 	case schemas.NoticeDestinationUpdated:
+		if asked.Destination != nil { // by now it may have been updated again
+			integration.Destination = *asked.Destination
+		}
 		return mail.DestinationUpdated(org, integration, mail.DestinationChange{
 			Old:        did.PreviousDestination,
 			Retargeted: did.ExportsRetargeted,
