@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"go.temporal.io/sdk/temporal"
@@ -22,7 +23,7 @@ type ScheduleApplier interface {
 }
 
 // ApplyLinked applies every linked export whose row has changed since it was
-// last applied.
+// last applied. One that fails does not keep the rest back.
 func (a *Schedules) ApplyLinked(ctx context.Context, in schemas.IntegrationRef) error {
 	var unapplied []schemas.Export
 	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) (err error) {
@@ -32,12 +33,11 @@ func (a *Schedules) ApplyLinked(ctx context.Context, in schemas.IntegrationRef) 
 	if err != nil {
 		return toTemporal(ctx, err)
 	}
+	var errs []error
 	for _, export := range unapplied {
-		if err := a.Store.ApplyExport(ctx, in.OrgID, export.ID, a.Temporal.Apply); err != nil {
-			return toTemporal(ctx, err)
-		}
+		errs = append(errs, a.Store.ApplyExport(ctx, in.OrgID, export.ID, a.Temporal.Apply))
 	}
-	return nil
+	return toTemporal(ctx, errors.Join(errs...))
 }
 
 // StopRuns reports whether runs of the integration's exports are still under
