@@ -13,9 +13,6 @@ import (
 // append would have to make its partition itself.
 const partitionDaysAhead = 7
 
-// idempotencyKept is how long a repeated Idempotency-Key gets the first answer.
-const idempotencyKept = 7 * 24 * time.Hour
-
 // Retention makes room for events to come and drops those that have been kept
 // long enough.
 type Retention struct {
@@ -36,5 +33,5 @@ func (a *Retention) DropExpired(ctx context.Context) error {
 		return toTemporal(ctx, err)
 	}
 	activity.GetLogger(ctx).Info("Dropped expired events", "partitions", dropped)
-	return toTemporal(ctx, a.Store.PruneIdempotency(ctx, idempotencyKept))
+	return toTemporal(ctx, a.Store.PruneIdempotency(ctx, postgres.IdempotencyKept))
 }
