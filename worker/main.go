@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -101,11 +102,13 @@ func serve(ctx context.Context, cfg config.Worker, log *zap.Logger, temporal cli
 		return err
 	}
 	defer health.Close() //nolint:errcheck // the process ends
+	var draining sync.WaitGroup
+	defer draining.Wait()
 	for _, w := range []worker.Worker{control, export} {
 		if err := w.Start(); err != nil {
 			return fmt.Errorf("start worker: %w", err)
 		}
-		defer w.Stop()
+		defer draining.Go(w.Stop) // both at once, so that they share the grace
 	}
 	log.Info("Worker is ready", zap.String("health", cfg.Listen))
 	select {
