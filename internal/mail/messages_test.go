@@ -109,7 +109,7 @@ func requireGolden(t *testing.T, name, got string) {
 	if *update {
 		require.NoError(t, os.WriteFile(path, []byte(got), 0o600))
 	}
-	want, err := os.ReadFile(path)
+	want, err := os.ReadFile(path) // #nosec G304 -- the golden files
 	require.NoError(t, err)
 	require.Equal(t, string(want), got)
 }

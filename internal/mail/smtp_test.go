@@ -84,7 +84,7 @@ func startSMTP(t *testing.T, s *smtpServer) *smtpServer {
 }
 
 func (s *smtpServer) serve(raw net.Conn) {
-	defer raw.Close()
+	defer raw.Close() //nolint:errcheck // the client closes as well
 	if s.implicit {
 		raw = tls.Server(raw, &tls.Config{Certificates: []tls.Certificate{certificate}})
 	}

@@ -223,16 +223,21 @@ func TestApplyFollowsTheRow(t *testing.T) {
 // not made up for; the ledger knows what to deliver.
 func TestApplyStartsNoMissedActions(t *testing.T) {
 	t.Parallel()
-	b := setup(t, schemas.Schedule{Kind: schemas.ScheduleInterval, Every: "1s"})
+	everySecond := schemas.Schedule{Kind: schemas.ScheduleInterval, Every: "1s"}
+	b, running := setup(t, everySecond), setup(t, everySecond)
 	b.export.State = schemas.ExportPaused
 	b.apply(t)
-	deadline := time.Now().Add(4 * time.Second) // four actions are due meanwhile
-	require.Eventually(t, func() bool { return time.Now().After(deadline) }, 20*time.Second, 100*time.Millisecond)
+	running.apply(t)
+	handle := running.handle(t)
+	require.EventuallyWithT(t, func(c *assert.CollectT) { // until a schedule that is not paused was due a few times
+		d, err := handle.Describe(context.Background())
+		require.NoError(c, err)
+		require.GreaterOrEqual(c, d.Info.NumActionsSkippedOverlap, 3)
+	}, 30*time.Second, 100*time.Millisecond)
 
 	b.export.State = schemas.ExportActive
 	b.export.Schedule.Every = "168h"
 	b.apply(t)
-	require.Equal(t, "168h", b.export.Schedule.Every)
 	require.Zero(t, b.describe(t).Info.NumActions)
 
 	b.export.Schedule.Every = "1s"

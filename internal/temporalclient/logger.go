@@ -20,9 +20,16 @@ func newLogger(to *zap.Logger) logger {
 	return logger{to.WithOptions(zap.AddCallerSkip(1)).Sugar()}
 }
 
+// Debug writes a line that only developers want.
 func (l logger) Debug(msg string, keyvals ...any) { l.sugar.Debugw(msg, keyvals...) }
-func (l logger) Info(msg string, keyvals ...any)  { l.sugar.Infow(msg, keyvals...) }
-func (l logger) Warn(msg string, keyvals ...any)  { l.sugar.Warnw(msg, keyvals...) }
+
+// Info writes a line about the normal course of things.
+func (l logger) Info(msg string, keyvals ...any) { l.sugar.Infow(msg, keyvals...) }
+
+// Warn writes a line about what went wrong and will be tried again.
+func (l logger) Warn(msg string, keyvals ...any) { l.sugar.Warnw(msg, keyvals...) }
+
+// Error writes a line about what went wrong.
 func (l logger) Error(msg string, keyvals ...any) { l.sugar.Errorw(msg, keyvals...) }
 
 // With keeps the pairs as zap fields instead of joining them on every line.
