@@ -16,6 +16,8 @@ const (
 	stepDelete       = "delete"
 )
 
+const accessText = "Auditferry checks with this object that it may write here. It may be deleted.\n"
+
 // Probe implements Destination.
 func (s *store) Probe(ctx context.Context) (schemas.AccessReport, error) {
 	key := s.at.Key(ownFolder + "/access-check")
@@ -24,7 +26,7 @@ func (s *store) Probe(ctx context.Context) (schemas.AccessReport, error) {
 		try  func() error
 	}{
 		{stepAuthenticate, func() error { return s.driver.authenticate(ctx) }},
-		{stepWrite, func() error { return s.writeMarker(ctx, key) }},
+		{stepWrite, func() error { return s.writeMarker(ctx, key, accessText) }},
 		{stepList, func() error { return s.listMarker(ctx, key) }},
 		{stepDelete, func() error { return s.driver.remove(ctx, key) }},
 	}
@@ -44,28 +46,6 @@ func (s *store) Probe(ctx context.Context) (schemas.AccessReport, error) {
 	}
 	report.CheckedAt = time.Now().UTC()
 	return report, nil
-}
-
-// writeMarker creates the marker just as exports create objects. One that an
-// earlier probe could not delete is replaced, so that this probe writes too; if
-// only that is refused, creating would still have been allowed.
-func (s *store) writeMarker(ctx context.Context, key string) error {
-	put := func(createOnly bool) error {
-		content := marker("Auditferry checks with this object that it may write here. It may be deleted.\n")
-		return s.driver.put(ctx, key, content.Body, content, createOnly)
-	}
-	err := put(true)
-	if err == nil || !s.driver.sort(err).present {
-		return err
-	}
-	err = put(false)
-	if err == nil {
-		return nil
-	}
-	if v := s.driver.sort(err); v.present || v.kind == schemas.KindDenied {
-		return nil
-	}
-	return err
 }
 
 // listMarker accepts a listing without the marker: another probe of the same

@@ -64,7 +64,8 @@ type encrypted struct {
 	mu     sync.Mutex
 	sizes  map[string]int64
 	puts   map[string]int
-	remove int // the status of deletions
+	remove int  // the status of deletions
+	create bool // whether puts that could replace are refused
 }
 
 func (e *encrypted) answer(r *http.Request) (*http.Response, error) {
@@ -79,6 +80,8 @@ func (e *encrypted) answer(r *http.Request) (*http.Response, error) {
 		return answer(r, http.StatusForbidden, http.Header{"X-Amz-Bucket-Region": {"us-east-1"}}, ""), nil
 	case r.Method == http.MethodPut && taken && r.Header.Get("If-None-Match") == "*":
 		return refusal{http.StatusPreconditionFailed, "PreconditionFailed", nil}.xml(r)
+	case r.Method == http.MethodPut && e.create && r.Header.Get("If-None-Match") == "":
+		return refusal{http.StatusForbidden, "AccessDenied", nil}.xml(r)
 	case r.Method == http.MethodPut:
 		e.sizes[key] = r.ContentLength
 		e.puts[key]++
@@ -115,6 +118,22 @@ func TestS3RetriesInEncryptedBuckets(t *testing.T) {
 			require.Equal(t, deletion == http.StatusForbidden, left)
 		})
 	}
+}
+
+// A bucket policy may insist on create-only writes, and forbid deletions.
+func TestS3RetriesWhereNothingMayBeReplaced(t *testing.T) {
+	t.Parallel()
+	bucket := &encrypted{sizes: map[string]int64{}, puts: map[string]int{}, remove: http.StatusForbidden, create: true}
+	for range 2 { // two workers; the second finds the marker of the first
+		d := openOver(t, bucket.answer, targets[schemas.AWS])
+		for range 2 {
+			require.NoError(t, d.Put(t.Context(), "logs/part", destinationtest.NewObject([]byte("content"))))
+		}
+		report, err := d.Probe(t.Context())
+		require.NoError(t, err)
+		require.True(t, report.Granted, "%+v", report)
+	}
+	require.Equal(t, map[string]int{"logs/part": 1, "logs/_auditferry/etag-check": 1, "logs/_auditferry/access-check": 1}, bucket.puts)
 }
 
 // Invariant 6: whatever the role allows, the session reaches one folder.

@@ -3,8 +3,6 @@ package destination
 import (
 	"bytes"
 	"context"
-	"crypto/md5" //nolint:gosec // the clouds compare MD5; SHA-256 is sent beside it where they take it
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -19,9 +17,6 @@ import (
 // maxKeyBytes is what all three clouds allow for a name.
 const maxKeyBytes = 1024
 
-// ownFolder is where markers are put, below the prefix.
-const ownFolder = "_auditferry"
-
 // store is the Destination over any driver.
 type store struct {
 	at     schemas.Destination
@@ -29,8 +24,8 @@ type store struct {
 
 	etags struct {
 		sync.Mutex
-		asked bool
-		md5   bool
+		asked  bool
+		hashes bool
 	}
 }
 
@@ -44,7 +39,7 @@ func (s *store) Put(ctx context.Context, key string, object Object) error {
 	if err := s.check(key, object); err != nil {
 		return err
 	}
-	err := s.upload(ctx, key, object, true)
+	err := s.upload(ctx, key, object)
 	if !s.present(err) {
 		return err
 	}
@@ -79,12 +74,12 @@ func (s *store) invalid(key, message string) error {
 
 // upload hands the object to the driver, in a body that cannot be touched any
 // more afterwards.
-func (s *store) upload(ctx context.Context, key string, object Object, createOnly bool) error {
+func (s *store) upload(ctx context.Context, key string, object Object) error {
 	if _, err := object.Body.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("rewind the body of %q: %w", key, err)
 	}
 	body := &source{ctx: ctx, body: object.Body}
-	err := s.driver.put(ctx, key, body, object, createOnly)
+	err := s.driver.put(ctx, key, body, object, true)
 	if broken := body.stop(); err != nil && broken != nil {
 		return fmt.Errorf("read the body of %q: %w", key, broken)
 	}
@@ -123,48 +118,6 @@ func (s *store) settle(ctx context.Context, key string, object Object) error {
 
 func (s *store) conflict(key, message string) error {
 	return &Error{Kind: schemas.KindConflict, Op: "put", Place: s.at.URL(), Key: key, Message: message}
-}
-
-// etagsAreHashes finds out, once, whether this bucket lists the MD5 of an
-// object: S3 does so unless the bucket encrypts with KMS, which nobody may ask
-// it under the admin's policy. So a marker of known bytes is written, listed
-// and deleted.
-func (s *store) etagsAreHashes(ctx context.Context) (bool, error) {
-	s.etags.Lock()
-	defer s.etags.Unlock()
-	if s.etags.asked {
-		return s.etags.md5, nil
-	}
-	key := s.at.Key(ownFolder + "/etag-check")
-	known := marker("Auditferry finds out with this object how the bucket names contents. It may be deleted.\n")
-	if err := s.upload(ctx, key, known, false); err != nil {
-		return false, err
-	}
-	there, err := s.driver.stat(ctx, key)
-	if err != nil {
-		return false, s.fail(ctx, "list", key, err)
-	}
-	if !there.found {
-		return false, &Error{Kind: schemas.KindUnavailable, Op: "list", Place: s.at.URL(), Key: key,
-			Message: "another worker has removed the marker meanwhile"}
-	}
-	s.etags.asked, s.etags.md5 = true, bytes.Equal(there.md5, known.MD5[:])
-	if err := s.driver.remove(ctx, key); err != nil && s.driver.sort(err).kind != schemas.KindDenied {
-		return false, s.fail(ctx, "delete", key, err)
-	}
-	return s.etags.md5, nil
-}
-
-// marker is a small object of the service's own.
-func marker(text string) Object {
-	content := []byte(text)
-	return Object{
-		Body:        bytes.NewReader(content),
-		Size:        int64(len(content)),
-		MD5:         md5.Sum(content), //nolint:gosec // see the import
-		SHA256:      sha256.Sum256(content),
-		ContentType: "text/plain; charset=utf-8",
-	}
 }
 
 // fail wraps a driver's error, once. It is nil for nil.
