@@ -17,6 +17,11 @@ const usage = `usage: go run ./dev <command>
   up      start everything, make an organization, and run until Ctrl-C
   demo    play the whole story on a fresh stack and check what was delivered
   clean   remove what up keeps between its runs
+
+For docker-compose.yml, where other containers run the servers:
+
+  clouds DIR   run the cloud simulator
+  seed DIR     make the organizations
 `
 
 func main() {
@@ -40,6 +45,10 @@ func run(ctx context.Context, args []string) error {
 		return demo.Run(ctx, os.Stdout)
 	case "clean":
 		return clean()
+	case "clouds":
+		return clouds(ctx, args[1:])
+	case "seed":
+		return seedAttached(ctx, args[1:])
 	default:
 		return fmt.Errorf("there is no command %q\n%s", args[0], usage)
 	}

@@ -58,7 +58,7 @@ func welcome(w io.Writer, s *stack.Stack, seeded seeded, took time.Duration) err
 	row("API", s.API.URL, "documentation at /docs")
 	row("Temporal UI", s.Temporal.UI, "")
 	row("Inbox", s.Mail.Page, "every mail that was sent")
-	row("Cloud admin", s.Clouds.Endpoints().Page, "grant access as the customer would")
+	row("Cloud admin", s.CloudAdmin, "grant access as the customer would")
 	row("Login provider", s.OIDC.Issuer, "users ada, vic and otto, any password")
 	row("Postgres", s.Database.URL, "")
 	row("S3, Azure, GCS", fmt.Sprintf("%s  %s  %s", s.S3.Endpoint, s.Azurite.Endpoint, s.GCS.Endpoint), "")

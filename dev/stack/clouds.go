@@ -20,9 +20,9 @@ const (
 	gcpServiceAccount = "exporter@auditferry-dev.iam.gserviceaccount.com"
 )
 
-// startClouds runs the cloud simulator in this process, in front of the stores
-// that were started.
-func (s *Stack) startClouds(ctx context.Context) error {
+// StartClouds runs the cloud simulator in this process, in front of the stores
+// that are there.
+func (s *Stack) StartClouds(ctx context.Context) error {
 	cfg := cloudsim.Config{
 		Dir: filepath.Join(s.dir, "clouds"),
 		AWS: cloudsim.AWSConfig{
@@ -52,5 +52,6 @@ func (s *Stack) startClouds(ctx context.Context) error {
 	}
 	s.onStop(clouds.Close)
 	s.Clouds = clouds
+	s.CloudAdmin = clouds.Endpoints().Page
 	return nil
 }

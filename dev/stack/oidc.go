@@ -56,11 +56,7 @@ func (s *Stack) startOIDC(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server := OIDCServer{
-		Issuer: "http://" + address(port), ClientID: "auditferry", ClientSecret: "auditferry-dev-oidc-secret",
-		RedirectURL: s.publicURL() + "/login/callback", Audience: "urn:auditferry:api",
-		users: filepath.Join(s.dir, "oidc-users.json"),
-	}
+	server := s.oidcServer(port)
 	if _, err := os.Stat(server.users); os.IsNotExist(err) {
 		if err := server.SetUsers([]OIDCUser{}); err != nil {
 			return err
@@ -80,4 +76,12 @@ func (s *Stack) startOIDC(ctx context.Context) error {
 	}
 	s.OIDC = server
 	return nil
+}
+
+func (s *Stack) oidcServer(port int) OIDCServer {
+	return OIDCServer{
+		Issuer: "http://" + address(port), ClientID: "auditferry", ClientSecret: "auditferry-dev-oidc-secret", // #nosec G101 -- of a local provider
+		RedirectURL: s.publicURL() + "/login/callback", Audience: "urn:auditferry:api",
+		users: filepath.Join(s.dir, "oidc-users.json"),
+	}
 }

@@ -3,6 +3,7 @@ package stack
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -61,6 +62,10 @@ var fixedPorts = map[Port]int{
 	PortWorker:     8081,
 }
 
+// FixedPorts are the ports of a stack for a person, unless an environment
+// variable moves them.
+func FixedPorts() map[Port]int { return maps.Clone(fixedPorts) }
+
 // portVariable is the environment variable that moves a fixed port.
 func portVariable(name Port) string {
 	return "AUDITFERRY_DEV_PORT_" + strings.ToUpper(strings.ReplaceAll(string(name), "-", "_"))
@@ -77,12 +82,17 @@ type ports struct {
 // without a fixed one, that no other stack on this machine will take until
 // release.
 func (p *ports) take(name Port) (int, error) {
-	if _, known := fixedPorts[name]; known && p.fixed {
-		return fixedPort(name)
+	if _, known := fixedPorts[name]; !known || !p.fixed {
+		return p.free()
 	}
-	return p.free()
+	port, err := fixedPort(name)
+	if err == nil && !bindable(port) {
+		err = fmt.Errorf("port %d (%s) is taken; stop the other process or set %s", port, name, portVariable(name))
+	}
+	return port, err
 }
 
+// fixedPort is the port that name has on this machine.
 func fixedPort(name Port) (int, error) {
 	port := fixedPorts[name]
 	if value := os.Getenv(portVariable(name)); value != "" {
@@ -91,9 +101,6 @@ func fixedPort(name Port) (int, error) {
 			return 0, fmt.Errorf("%s=%s is not a port", portVariable(name), value)
 		}
 		port = n
-	}
-	if !bindable(port) {
-		return 0, fmt.Errorf("port %d (%s) is taken; stop the other process or set %s", port, name, portVariable(name))
 	}
 	return port, nil
 }

@@ -102,18 +102,24 @@ func (p *Process) fork() error {
 }
 
 func (p *Process) awaitReady(ctx context.Context) error {
+	done := p.Done()
+	err := poll(ctx, done, p.program.ready)
+	// An answer counts only while the program lives: another one may have
+	// taken its port.
+	if closed(done) {
+		return fmt.Errorf("it ended (%w)", p.exit())
+	}
+	return err
+}
+
+// poll calls ready until it returns nil, ctx ends or done is closed.
+func poll(ctx context.Context, done <-chan struct{}, ready func(context.Context) error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	done := p.Done()
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
-		err := p.program.ready(attempt)
+		err := ready(attempt)
 		cancel()
-		// An answer counts only while the program lives: another one may
-		// have taken its port.
-		if closed(done) {
-			return fmt.Errorf("it ended (%w)", p.exit())
-		}
 		if err == nil {
 			return nil
 		}
@@ -121,6 +127,7 @@ func (p *Process) awaitReady(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("it was not ready in time: %w", err)
 		case <-done:
+			return err
 		case <-tick.C:
 		}
 	}

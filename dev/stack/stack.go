@@ -91,6 +91,8 @@ type Stack struct {
 	Clouds   *cloudsim.Server
 	API      APIServer
 
+	CloudAdmin string // URL of the page on which a person plays the cloud admin
+
 	options   Options
 	dir       string
 	throwAway bool
@@ -122,7 +124,7 @@ var services = map[Service]service{
 	GCS:      {tools: []string{tools.FakeGCS}, start: (*Stack).startGCS},
 	Mail:     {tools: []string{tools.MailDev}, start: (*Stack).startMail},
 	OIDC:     {tools: []string{tools.OIDCProvider}, start: (*Stack).startOIDC},
-	Clouds:   {start: (*Stack).startClouds},
+	Clouds:   {start: (*Stack).StartClouds},
 	API:      {needs: []Service{Postgres, Temporal}, start: (*Stack).startAPI},
 	// The API migrates the database, so it comes first.
 	Worker: {needs: []Service{S3, Azurite, GCS, Clouds, Mail, API}, start: (*Stack).startWorker},

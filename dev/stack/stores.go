@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,7 +48,6 @@ var azureAccounts = map[string]string{
 }
 
 func (s *Stack) startS3(ctx context.Context) error {
-	s3 := S3Server{Region: "us-east-1", AccessKeyID: "STACKROOT", SecretAccessKey: "stack-root-secret"}
 	port, err := s.ports.take(PortS3)
 	if err != nil {
 		return err
@@ -63,7 +64,7 @@ func (s *Stack) startS3(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s3.Endpoint, s3.IAMEndpoint = "http://"+address(port), "http://"+address(iamPort)
+	s3 := s3Server(port, iamPort)
 	socket := filepath.Join(s.dir, "s3", "iam.sock")
 	common := func(port int) []string {
 		return []string{
@@ -92,6 +93,13 @@ func (s *Stack) startS3(ctx context.Context) error {
 	return nil
 }
 
+func s3Server(port, iamPort int) S3Server {
+	return S3Server{
+		Endpoint: "http://" + address(port), IAMEndpoint: "http://" + address(iamPort), Region: "us-east-1",
+		AccessKeyID: "STACKROOT", SecretAccessKey: "stack-root-secret", // #nosec G101 -- of an emulator
+	}
+}
+
 func (s *Stack) startAzurite(ctx context.Context) error {
 	port, err := s.ports.take(PortAzurite)
 	if err != nil {
@@ -110,22 +118,32 @@ func (s *Stack) startAzurite(ctx context.Context) error {
 		}
 		args = append(args, "--location", data)
 	}
-	var accounts []string
-	for name, key := range azureAccounts {
-		accounts = append(accounts, name+":"+key)
-	}
-	endpoint := "http://" + address(port)
+	azurite := azuriteServer(port)
 	_, err = s.run(ctx, program{
 		name: "azurite", path: "node", args: args,
-		env: s.plainEnv("AZURITE_ACCOUNTS=" + strings.Join(accounts, ";")),
+		env: s.plainEnv("AZURITE_ACCOUNTS=" + AzuriteAccounts()),
 		// It has no health page; any answer of its own will do.
-		ready: answersWith(endpoint+"/", http.StatusBadRequest),
+		ready: answersWith(azurite.Endpoint+"/", http.StatusBadRequest),
 	})
 	if err != nil {
 		return err
 	}
-	s.Azurite = AzuriteServer{Endpoint: endpoint, Accounts: azureAccounts}
+	s.Azurite = azurite
 	return nil
+}
+
+func azuriteServer(port int) AzuriteServer {
+	return AzuriteServer{Endpoint: "http://" + address(port), Accounts: maps.Clone(azureAccounts)}
+}
+
+// AzuriteAccounts are the storage accounts that exist, as Azurite's variable
+// AZURITE_ACCOUNTS wants them.
+func AzuriteAccounts() string {
+	var accounts []string
+	for _, name := range slices.Sorted(maps.Keys(azureAccounts)) {
+		accounts = append(accounts, name+":"+azureAccounts[name])
+	}
+	return strings.Join(accounts, ";")
 }
 
 func (s *Stack) startGCS(ctx context.Context) error {
@@ -154,12 +172,17 @@ func (s *Stack) startGCS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.gcs, err = storage.NewClient(ctx, option.WithEndpoint(endpoint+"/storage/v1/"), option.WithoutAuthentication())
+	return s.useGCS(ctx, port)
+}
+
+func (s *Stack) useGCS(ctx context.Context, port int) error {
+	endpoint := "http://" + address(port)
+	client, err := storage.NewClient(ctx, option.WithEndpoint(endpoint+"/storage/v1/"), option.WithoutAuthentication())
 	if err != nil {
 		return fmt.Errorf("make the GCS client: %w", err)
 	}
-	s.onStop(s.gcs.Close)
-	s.GCS = GCSServer{Endpoint: endpoint}
+	s.onStop(client.Close)
+	s.gcs, s.GCS = client, GCSServer{Endpoint: endpoint}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,24 @@ import (
 
 //go:embed package.json package-lock.json
 var npmFiles embed.FS
+
+func npmVersion(name string) (string, error) {
+	data, err := npmFiles.ReadFile("package.json")
+	if err != nil {
+		return "", err
+	}
+	var manifest struct {
+		Dependencies map[string]string `json:"dependencies"`
+	}
+	if err := json.Unmarshal(data, &manifest); err != nil {
+		return "", fmt.Errorf("read package.json: %w", err)
+	}
+	version, ok := manifest.Dependencies[name]
+	if !ok {
+		return "", fmt.Errorf("no version is pinned for %s", name)
+	}
+	return version, nil
+}
 
 // npm installs all npm packages of the lock file into a folder named after its
 // hash, and returns the script entry there.

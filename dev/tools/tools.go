@@ -63,6 +63,17 @@ func Names() []string {
 	return names
 }
 
+// Version is the version at which a tool is pinned. Postgres, the system's, is
+// an error.
+func Version(name string) (string, error) {
+	for _, t := range goTools {
+		if t.name == name {
+			return t.version, nil
+		}
+	}
+	return npmVersion(name)
+}
+
 // Ensure gets the tools that are missing, which may take minutes and is then
 // told on log, and returns where each is: an executable, for npm packages a
 // script for node, for Postgres the folder of its server programs. Several
