@@ -78,7 +78,9 @@ func ParseDestination(raw string) (Destination, error) {
 	if err != nil {
 		return bad("%s", err)
 	}
-	d.Prefix = strings.TrimSuffix(d.Prefix, "/")
+	if d.Prefix != "/" { // a folder without a name, as of an empty variable, is not the whole bucket
+		d.Prefix = strings.TrimSuffix(d.Prefix, "/")
+	}
 	if err := checkPrefix(d.Prefix); err != nil {
 		return bad("%s", err)
 	}
