@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/auditferry/auditferry/internal/postgres"
 )
@@ -231,9 +233,12 @@ func TestAccessLogNamesOrgAndKey(t *testing.T) {
 	o := s.newTenant(t, "Acme")
 	answer := s.get(t, o.admin(), "/v1/org")
 	answer.is(t, http.StatusOK, nil)
-	lines := s.log.FilterMessage("request").FilterField(requestID(problem{RequestID: answer.header.Get("X-Request-Id")})).All()
-	require.Len(t, lines, 1)
-	fields := lines[0].ContextMap()
+	lines := func() *observer.ObservedLogs {
+		return s.log.FilterMessage("request").FilterField(requestID(problem{RequestID: answer.header.Get("X-Request-Id")}))
+	}
+	// The line is written when the answer has left.
+	require.Eventually(t, func() bool { return lines().Len() == 1 }, patience, time.Millisecond)
+	fields := lines().All()[0].ContextMap()
 	require.Equal(t, o.id.String(), fields["org"])
 	require.NotEmpty(t, fields["api_key"])
 	require.EqualValues(t, http.StatusOK, fields["status"])

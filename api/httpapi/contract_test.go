@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
@@ -65,8 +66,11 @@ func TestServicePages(t *testing.T) {
 	require.Equal(t, schemas.OpenAPI, s.get(t, "", "/openapi.yaml").body)
 	docs := string(s.get(t, "", "/docs").body)
 	require.Contains(t, docs, "POST /v1/integrations/{integration_id}/destination")
-	metrics := string(s.get(t, "", "/metrics").body)
-	require.Contains(t, metrics, `auditferry_http_requests_total{method="GET",route="/v1/org",status="200"} 1`)
+	var metrics string
+	require.Eventually(t, func() bool { // requests are counted when their answer has left
+		metrics = string(s.get(t, "", "/metrics").body)
+		return strings.Contains(metrics, `auditferry_http_requests_total{method="GET",route="/v1/org",status="200"} 1`)
+	}, patience, 10*time.Millisecond)
 	require.NotContains(t, metrics, o.id.String())
 
 	s.get(t, "", "/readyz").is(t, http.StatusOK, nil)

@@ -32,6 +32,10 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(postgrestest.Run(m)) }
 
+// patience is how long a test waits for what must come; long, because machines
+// are shared.
+const patience = 30 * time.Second
+
 const operatorKey = "af_operator_" + "0123456789abcdef0123456789abcdef"
 
 // memoryDispatcher keeps what it was given, and can fail.
