@@ -14,7 +14,7 @@ const (
 	serviceUserKey   = "auditferry-dev-secret-access-key"
 
 	azureClientID     = "0d3f5c1e-6a1b-4c53-9b0c-5a7f2f0f6a11"
-	azureClientSecret = "auditferry-dev-client-secret" // #nosec G101 -- of a simulated app
+	azureClientSecret = "auditferry-dev-client-secret"
 	azureAppName      = "auditferrydev_a1b2c3"
 
 	gcpServiceAccount = "exporter@auditferry-dev.iam.gserviceaccount.com"

@@ -80,7 +80,7 @@ func (s *Stack) startOIDC(ctx context.Context) error {
 
 func (s *Stack) oidcServer(port int) OIDCServer {
 	return OIDCServer{
-		Issuer: "http://" + address(port), ClientID: "auditferry", ClientSecret: "auditferry-dev-oidc-secret", // #nosec G101 -- of a local provider
+		Issuer: "http://" + address(port), ClientID: "auditferry", ClientSecret: "auditferry-dev-oidc-secret",
 		RedirectURL: s.publicURL() + "/login/callback", Audience: "urn:auditferry:api",
 		users: filepath.Join(s.dir, "oidc-users.json"),
 	}

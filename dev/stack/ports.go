@@ -118,7 +118,7 @@ const (
 // another, and the kernel gives it back whatever happens to us.
 func (p *ports) free() (int, error) {
 	for range 1000 {
-		port := firstFree + rand.IntN(lastFree-firstFree) // #nosec G404 -- not a secret
+		port := firstFree + rand.IntN(lastFree-firstFree)
 		hold, err := net.ListenPacket("udp4", address(port))
 		if err != nil {
 			continue

@@ -110,7 +110,7 @@ func (s *Stack) initCluster(ctx context.Context, bin, data string, owner *syscal
 	if s.throwAway {
 		args = append(args, "--no-sync")
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), args...) // #nosec G204 -- a system program
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), args...)
 	cmd.Env, cmd.Dir = s.plainEnv(), data
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: owner}
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -180,7 +180,7 @@ func (s *Stack) postgresDir(owner *syscall.Credential) (string, error) {
 	if owner != nil && !passable(parent) {
 		parent = outsideDir(s.dir)
 		s.book.printf("postgres", "%s is closed to the server's user; the data is in %s", s.dir, parent)
-		if err := os.MkdirAll(parent, 0o711); err != nil { // #nosec G301 -- the server's user must pass
+		if err := os.MkdirAll(parent, 0o711); err != nil {
 			return "", err
 		}
 		if s.throwAway {

@@ -71,7 +71,7 @@ func (p *Process) fork() error {
 	if p.cmd != nil && !closed(p.done) {
 		return errors.New("it runs already")
 	}
-	cmd := exec.Command(p.program.path, p.program.args...) // #nosec G204 -- the stack's own list of programs
+	cmd := exec.Command(p.program.path, p.program.args...)
 	cmd.Env, cmd.Dir = p.program.env, p.program.dir
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	cmd.WaitDelay = time.Second // for a grandchild that holds the pipe

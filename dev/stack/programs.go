@@ -18,7 +18,7 @@ type APIServer struct {
 }
 
 // operatorKey is the first operator's API key of every stack.
-const operatorKey = "af_operator_DevelopmentOnlyDevelopmentOnly00" // #nosec G101 -- of a stack on loopback
+const operatorKey = "af_operator_DevelopmentOnlyDevelopmentOnly00"
 
 func (s *Stack) publicURL() string { return "http://" + address(s.apiPort) }
 

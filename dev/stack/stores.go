@@ -96,7 +96,7 @@ func (s *Stack) startS3(ctx context.Context) error {
 func s3Server(port, iamPort int) S3Server {
 	return S3Server{
 		Endpoint: "http://" + address(port), IAMEndpoint: "http://" + address(iamPort), Region: "us-east-1",
-		AccessKeyID: "STACKROOT", SecretAccessKey: "stack-root-secret", // #nosec G101 -- of an emulator
+		AccessKeyID: "STACKROOT", SecretAccessKey: "stack-root-secret",
 	}
 }
 

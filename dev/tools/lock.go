@@ -13,7 +13,7 @@ import (
 // lock waits until no other process installs tools into this checkout. The
 // kernel drops the lock of a process that dies.
 func (in installer) lock(ctx context.Context) (unlock func(), err error) {
-	if err := os.MkdirAll(in.dev, 0o755); err != nil { // #nosec G301 -- programs, not secrets
+	if err := os.MkdirAll(in.dev, 0o755); err != nil {
 		return nil, err
 	}
 	file, err := os.OpenFile(filepath.Join(in.dev, "tools.lock"), os.O_CREATE|os.O_RDWR, 0o600)

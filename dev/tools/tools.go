@@ -136,7 +136,7 @@ func (in installer) build(ctx context.Context, t goTool) (string, error) {
 	program := filepath.Join(dir, path.Base(t.pkg))
 	return program, in.once(ctx, dir, func(tmp string) error {
 		in.say("building %s %s (first time only, up to %d minutes)", t.name, t.version, t.minutes)
-		cmd := exec.CommandContext(ctx, "go", "install", t.pkg+"@"+t.version) // #nosec G204 -- from the list above
+		cmd := exec.CommandContext(ctx, "go", "install", t.pkg+"@"+t.version)
 		cmd.Env = append(os.Environ(), "GOBIN="+tmp)
 		cmd.Dir = tmp // outside of our module, whose go.mod must not matter
 		return in.run(cmd)
@@ -160,7 +160,7 @@ func Build(ctx context.Context, log io.Writer, pkg string) (string, error) {
 	if !exists(program) {
 		in.say("building %s (the first time takes up to a minute)", pkg)
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, pkg) // #nosec G204 -- our own programs
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, pkg)
 	cmd.Dir = root
 	if err := in.run(cmd); err != nil {
 		return "", fmt.Errorf("build %s: %w", pkg, err)
@@ -182,7 +182,7 @@ func (in installer) once(ctx context.Context, dir string, fill func(tmp string) 
 	if exists(dir) {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil { // #nosec G301 -- programs, not secrets
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
 	tmp, err := os.MkdirTemp(filepath.Dir(dir), ".unfinished-")
@@ -191,7 +191,7 @@ func (in installer) once(ctx context.Context, dir string, fill func(tmp string) 
 	}
 	err = fill(tmp)
 	if err == nil {
-		err = os.Chmod(tmp, 0o755) // #nosec G302 -- a folder that servers of other users read
+		err = os.Chmod(tmp, 0o755)
 	}
 	if err == nil {
 		err = os.Rename(tmp, dir)
