@@ -42,7 +42,8 @@ func (e *integration) checkAccess(ctx workflow.Context) error {
 		return err
 	}
 	child := beside(ctx, schemas.AccessCheckWorkflowID(e.ref.IntegrationID), "watch for access",
-		enumspb.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING, e.ref)
+		enumspb.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING, //nolint:staticcheck // what supersedes it does not exist for children
+		e.ref)
 	return workflow.ExecuteChildWorkflow(child, schemas.WorkflowAccessCheck, schemas.AccessCheckInput{
 		OrgID:         e.ref.OrgID,
 		IntegrationID: e.ref.IntegrationID,
