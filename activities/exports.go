@@ -148,7 +148,7 @@ func (a *Exports) rowsPerPart(rows, size int64, compression schemas.Compression)
 }
 
 func openRun(ctx context.Context, tx *postgres.Tx, in schemas.BeginRunInput, result *schemas.BeginRunResult) (err error) {
-	if err := tx.SupersedeRuns(ctx, in.ExportID); err != nil {
+	if err := tx.SupersedeRuns(ctx, in.ExportID, "superseded by a newer run"); err != nil {
 		return err
 	}
 	if result.RunID, err = uuid.NewV7(); err != nil {

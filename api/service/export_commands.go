@@ -92,7 +92,9 @@ type RelinkExport struct {
 }
 
 // RelinkExport moves a paused export to the integration's destination; it
-// stays paused. It is a Conflict for an active export. Admins may.
+// stays paused. A run that is still under way can deliver no more: it began
+// with the other integration's credentials, which may be revoked by now. It is
+// a Conflict for an active export. Admins may.
 func (s *Service) RelinkExport(ctx context.Context, call Call, in RelinkExport) (schemas.Operation, error) {
 	return s.changeExport(ctx, call, in.ExportID, schemas.OpRelinkExport, in, func(tx *postgres.Tx, export *schemas.Export) error {
 		if export.State != schemas.ExportPaused {
@@ -101,6 +103,11 @@ func (s *Service) RelinkExport(ctx context.Context, call Call, in RelinkExport) 
 		integration, _, err := lockLive(ctx, tx, in.IntegrationID)
 		if err != nil {
 			return err
+		}
+		if integration.ID != export.IntegrationID {
+			if err := tx.SupersedeRuns(ctx, export.ID, "the export was linked to another integration"); err != nil {
+				return err
+			}
 		}
 		export.IntegrationID, export.Destination = integration.ID, integration.Destination
 		export.PauseReason = schemas.PausedByAdmin // the other reasons are settled by this

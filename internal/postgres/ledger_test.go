@@ -106,7 +106,7 @@ func TestSupersededRunsAreFencedOff(t *testing.T) {
 		running, err := tx.RunningRuns(ctx, integration.ID)
 		require.NoError(t, err)
 		require.Equal(t, 1, running)
-		require.NoError(t, tx.SupersedeRuns(ctx, e.ID))
+		require.NoError(t, tx.SupersedeRuns(ctx, e.ID, "superseded by a newer run"))
 		running, err = tx.RunningRuns(ctx, integration.ID)
 		require.NoError(t, err)
 		require.Zero(t, running)
@@ -193,7 +193,7 @@ func TestWindowsFollowEachOther(t *testing.T) {
 		recorded := int64(0)
 		deliverOnce := func(limit int64, fails bool) (more bool) {
 			b.in(func(tx *postgres.Tx) {
-				require.NoError(t, tx.SupersedeRuns(ctx, e.ID))
+				require.NoError(t, tx.SupersedeRuns(ctx, e.ID, "superseded by a newer run"))
 				current, err := tx.LockExport(ctx, e.ID)
 				require.NoError(t, err)
 				w, err := tx.UndeliveredWindow(ctx, e.ID)

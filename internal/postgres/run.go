@@ -54,11 +54,11 @@ func (t *Tx) LockRun(ctx context.Context, id uuid.UUID) (schemas.Run, error) {
 }
 
 // SupersedeRuns fails every running run of an export, so that none of them can
-// deliver any more.
-func (t *Tx) SupersedeRuns(ctx context.Context, export uuid.UUID) error {
+// deliver any more. Why is what the admin reads.
+func (t *Tx) SupersedeRuns(ctx context.Context, export uuid.UUID, why string) error {
 	_, err := t.exec(ctx, "supersede runs", `
-		UPDATE export_run SET status = 'failed', error = 'superseded by a newer run', ended_at = now()
-		WHERE export_id = $1 AND status = 'running'`, export)
+		UPDATE export_run SET status = 'failed', error = $2, ended_at = now()
+		WHERE export_id = $1 AND status = 'running'`, export, why)
 	return err
 }
 
