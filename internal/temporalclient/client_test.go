@@ -1,7 +1,10 @@
 package temporalclient_test
 
 import (
+	"context"
+	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,9 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/auditferry/auditferry/internal/temporalclient"
@@ -72,6 +79,10 @@ func TestEnsureSearchAttributes(t *testing.T) {
 		require.NoError(collect, err)
 	}, 30*time.Second, 100*time.Millisecond)
 
+	cloud := dialRefused(t, namespace)
+	err = temporalclient.EnsureSearchAttributes(t.Context(), cloud)
+	require.ErrorContains(t, err, "AuditferryOrg, AuditferryIntegration, AuditferryExport, each of type Keyword")
+
 	require.NoError(t, temporalclient.EnsureSearchAttributes(t.Context(), c))
 	org, integration, export := uuid.New(), uuid.New(), uuid.New()
 	_, err = c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
@@ -80,6 +91,26 @@ func TestEnsureSearchAttributes(t *testing.T) {
 	require.NoError(t, err, "they can be used at once")
 
 	require.NoError(t, temporalclient.EnsureSearchAttributes(t.Context(), c), "again")
+	require.NoError(t, temporalclient.EnsureSearchAttributes(t.Context(), cloud), "somebody has registered them")
+}
+
+// dialRefused makes a client whose administrative calls are refused, as
+// Temporal Cloud does.
+func dialRefused(t *testing.T, namespace string) client.Client {
+	t.Helper()
+	refuse := func(ctx context.Context, method string, in, out any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, o ...grpc.CallOption) error {
+		if strings.Contains(method, "OperatorService") {
+			return status.Error(codes.PermissionDenied, "not here")
+		}
+		return invoke(ctx, method, in, out, conn, o...)
+	}
+	c, err := client.Dial(client.Options{
+		HostPort: address, Namespace: namespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(refuse)}},
+	})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
 }
 
 func TestSearchAttributes(t *testing.T) {
