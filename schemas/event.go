@@ -80,7 +80,7 @@ func DecodeEvent(data []byte) (Event, error) {
 	if err := decoder.Decode(&e); err != nil {
 		return Event{}, &FieldError{"event", "is not an audit event: " + strings.TrimPrefix(err.Error(), "json: ")}
 	}
-	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // the decoder does not wrap it
+	if _, err := decoder.Token(); err != io.EOF {
 		return Event{}, &FieldError{"event", "is followed by more on the same line"}
 	}
 	return e, e.complete()

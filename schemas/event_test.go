@@ -37,7 +37,7 @@ func TestDecodeEventRefuses(t *testing.T) {
 		minimal + "}":                      "event",
 		minimal + " x":                     "event",
 		minimal + minimal:                  "event",
-		with(`"colour":"red"`):             "event",
+		with(`"color":"red"`):              "event",
 		with(`"id":"7"`):                   "event",
 		with(`"outcome":"maybe"`):          "outcome",
 		with(`"metadata":"text"`):          "metadata",

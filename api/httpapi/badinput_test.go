@@ -157,7 +157,7 @@ func TestBadRequests(t *testing.T) {
 		"page of too much":            {request{method: "GET", path: "/v1/exports?limit=201"}, 400, []string{"limit"}},
 		"cursor of another hand":      {request{method: "GET", path: "/v1/exports?cursor=x"}, 422, []string{"cursor"}},
 		"cursor of another list":      {request{method: "GET", path: "/v1/events?cursor=AZrWZ5UvcF2LqHzzcJj0EA"}, 422, []string{"cursor"}},
-		"negative cursor":             {request{method: "GET", path: "/v1/events?cursor=__________8"}, 422, []string{"cursor"}},
+		"negative cursor":             {request{method: "GET", path: "/v1/events?cursor=LTU"}, 422, []string{"cursor"}},
 		"wait of a minute and more":   {request{method: "GET", path: "/v1/operations/" + own["operation_id"].String() + "?wait=61s"}, 400, []string{"wait"}},
 		"search for a time of day":    {request{method: "GET", path: "/v1/events?from=noon"}, 400, []string{"from"}},
 		"several parameters":          {request{method: "GET", path: "/v1/events?limit=0&from=noon"}, 400, []string{"limit", "from"}},

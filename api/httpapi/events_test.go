@@ -81,7 +81,7 @@ func TestBadEvents(t *testing.T) {
 		"a line that is no JSON":     {ndjson, append(lines(event("a")), "{\n"...), 422, "line 2: event"},
 		"two on a line":              {ndjson, `{} {}`, 422, "line 1: event"},
 		"a brace too many":           {ndjson, append(bytes.TrimSpace(lines(event("a"))), '}'), 422, "line 1: event"},
-		"unknown member":             {"", []any{event("a"), with("colour", "red")}, 422, "[1]: event"},
+		"unknown member":             {"", []any{event("a"), with("color", "red")}, 422, "[1]: event"},
 		"no action":                  {ndjson, lines(event("a"), event("b"), with("action", "")), 422, "line 3: action"},
 		"no time":                    {"", []any{with("occurred_at", nil)}, 422, "[0]: occurred_at"},
 		"time beyond the year 9999":  {"", []any{with("occurred_at", "9999-12-31T23:59:59-12:00")}, 422, "[0]: occurred_at"},

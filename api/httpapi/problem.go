@@ -85,7 +85,8 @@ func (a *api) fail(c *gin.Context, err error) {
 	p, expected := problemOf(err)
 	// Nobody reads the answer to a request that was given up, and there is no
 	// fault behind it.
-	if !expected && !(errors.Is(err, context.Canceled) && c.Request.Context().Err() != nil) {
+	givenUp := errors.Is(err, context.Canceled) && c.Request.Context().Err() != nil
+	if !expected && !givenUp {
 		a.log.Error("request failed", append(requestFields(c), zap.Error(err))...)
 	}
 	a.answer(c, p)

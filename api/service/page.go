@@ -2,7 +2,7 @@ package service
 
 import (
 	"encoding/base64"
-	"encoding/binary"
+	"strconv"
 
 	"github.com/google/uuid"
 
@@ -73,14 +73,14 @@ func (p Page) beforeSeq() (int64, error) {
 		return 0, nil
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(p.Cursor)
-	if err != nil || len(raw) != 8 {
+	if err != nil {
 		return 0, badCursor()
 	}
-	seq := int64(binary.BigEndian.Uint64(raw))
-	if seq < 1 {
+	seq, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil || seq < 1 {
 		return 0, badCursor()
 	}
 	return seq, nil
 }
 
-func seqCursor(seq int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(seq)) }
+func seqCursor(seq int64) []byte { return strconv.AppendInt(nil, seq, 10) }
