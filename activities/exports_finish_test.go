@@ -126,7 +126,7 @@ func TestIncompleteObjectsAreRefused(t *testing.T) {
 		"one doubled":   append([]schemas.Object{objects[0]}, objects...),
 	} {
 		_, err := r.finish(wrong)
-		require.Error(t, err, name)
+		requireError(t, err, schemas.ErrorConflict, false)
 		require.Zero(t, b.export(e.ID).DeliveredSeq, name)
 		require.Equal(t, schemas.RunRunning, b.runRow(r.begun.RunID).Status, name)
 	}

@@ -55,10 +55,10 @@ func (t *Tx) SetWindowDestination(ctx context.Context, window uuid.UUID, d schem
 
 // DeliverWindow settles a window: it records its objects, which together must
 // hold every event of the window exactly once, and moves the export on. The run
-// must be the one that is running for this window; when it has been superseded
-// or has ended, or the window has been delivered by another, that is a
-// *ConflictError. A window that this very run has delivered before is left as
-// it is.
+// must be the one that is running for this window. Objects that do not make up
+// the window, a run that has been superseded or has ended, and a window that
+// another run has delivered are a *ConflictError. A window that this very run
+// has delivered before is left as it is.
 func (t *Tx) DeliverWindow(ctx context.Context, window, run uuid.UUID, objects []schemas.Object) error {
 	const attempt = "deliver a window"
 	var w schemas.Window
@@ -101,15 +101,15 @@ func covers(objects []schemas.Object, first, last int64) error {
 	next := first
 	for i, o := range objects {
 		if o.Part != i {
-			return fmt.Errorf("object %d of the window is part %d", i, o.Part)
+			return &ConflictError{fmt.Sprintf("Object %d of the window is part %d.", i, o.Part)}
 		}
 		if o.FirstSeq != next || o.LastSeq < o.FirstSeq || o.Rows != o.LastSeq-o.FirstSeq+1 {
-			return fmt.Errorf("part %d holds %d rows from %d to %d; it must begin with %d", i, o.Rows, o.FirstSeq, o.LastSeq, next)
+			return &ConflictError{fmt.Sprintf("Part %d holds %d rows from %d to %d; it must begin with %d.", i, o.Rows, o.FirstSeq, o.LastSeq, next)}
 		}
 		next = o.LastSeq + 1
 	}
 	if next != last+1 {
-		return fmt.Errorf("the objects end with %d; the window ends with %d", next-1, last)
+		return &ConflictError{fmt.Sprintf("The objects end with %d; the window ends with %d.", next-1, last)}
 	}
 	return nil
 }
