@@ -13,6 +13,11 @@ const (
 	// reconcileAfter leaves the API time to do its own work first.
 	reconcileAfter = 10 * time.Second
 
+	// resendAfter is how long an operation that was sent may stay open before it
+	// is sent again. Some wait for days, for an operator, and take no harm from
+	// it; but one whose workflow was terminated comes back to life with it.
+	resendAfter = 10 * time.Minute
+
 	// reconcileBatch bounds one pass; the next one comes within a minute.
 	reconcileBatch = 200
 )
@@ -29,14 +34,14 @@ type Reconcile struct {
 	Schedules ScheduleApplier
 }
 
-// Sweep sends the operations that were written but never sent and applies the
+// Sweep sends the operations that were never sent or seem lost, and applies the
 // exports whose schedule is not like their row. What fails does not keep the
 // rest back, and is tried again.
 func (a *Reconcile) Sweep(ctx context.Context) (result schemas.ReconcileResult, err error) {
-	var unsent []schemas.Operation
+	var stranded []schemas.Operation
 	var unapplied []schemas.Export
 	err = a.Store.AsOperator(ctx, func(tx *postgres.Tx) (err error) {
-		if unsent, err = tx.UnsentOperations(ctx, reconcileAfter, reconcileBatch); err != nil {
+		if stranded, err = tx.StrandedOperations(ctx, reconcileAfter, resendAfter, reconcileBatch); err != nil {
 			return err
 		}
 		unapplied, err = tx.UnappliedExports(ctx, reconcileAfter, reconcileBatch)
@@ -46,7 +51,7 @@ func (a *Reconcile) Sweep(ctx context.Context) (result schemas.ReconcileResult, 
 		return result, toTemporal(ctx, err)
 	}
 	var errs []error
-	for _, op := range unsent {
+	for _, op := range stranded {
 		if err := a.Dispatch.Dispatch(ctx, op); err != nil {
 			errs = append(errs, err)
 			continue

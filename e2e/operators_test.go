@@ -5,12 +5,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/sdk/v1"
 	"go.temporal.io/api/workflowservice/v1"
+
 	"go.temporal.io/sdk/converter"
 
 	"github.com/auditferry/auditferry/dev/actor"
 	"github.com/auditferry/auditferry/schemas"
 )
+
+// metadataQuery is what Temporal's UI asks a workflow for its current details.
+const metadataQuery = "__temporal_workflow_metadata"
 
 // operatorsFind: in Temporal, an operator finds all runs of one org,
 // integration or export, and reads what each is doing.
@@ -31,12 +36,10 @@ func operatorsFind(o *org) {
 	require.NoError(o.t, converter.GetDefaultDataConverter().FromPayload(started.GetUserMetadata().GetSummary(), &summary))
 	require.Contains(o.t, summary, f.integration.String())
 
-	details, err := o.temporal.QueryWorkflow(o.ctx, integration, "", "__temporal_workflow_metadata")
+	details, err := o.temporal.QueryWorkflow(o.ctx, integration, "", metadataQuery)
 	require.NoError(o.t, err)
-	var metadata struct {
-		CurrentDetails string `json:"currentDetails"`
-	}
-	require.NoError(o.t, details.Get(&metadata))
+	metadata := &sdk.WorkflowMetadata{}
+	require.NoError(o.t, details.Get(metadata))
 	require.Contains(o.t, metadata.CurrentDetails, "**active**")
 
 	runs, err := o.admin.Runs(o.ctx, f.export.ID)

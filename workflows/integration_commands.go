@@ -119,7 +119,7 @@ func (e *integration) stopEverything(ctx workflow.Context) error {
 // rows.
 func (e *integration) applyExports(ctx workflow.Context) error {
 	var a *activities.Schedules
-	return workflow.ExecuteActivity(recording(ctx, "apply linked exports"), a.ApplyLinked, e.ref).Get(ctx, nil)
+	return workflow.ExecuteActivity(applying(ctx, "apply linked exports"), a.ApplyLinked, e.ref).Get(ctx, nil)
 }
 
 func (e *integration) operation(id uuid.UUID) schemas.OperationRef {

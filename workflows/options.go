@@ -13,9 +13,14 @@ import (
 )
 
 const (
-	// recordTimeout bounds one attempt of an activity that makes a few calls to
-	// Postgres or Temporal.
-	recordTimeout = time.Minute
+	// recordTimeout bounds one attempt of an activity that makes one transaction
+	// or one call to Temporal. It is also how long a command hangs when its
+	// worker is killed, so it is not generous.
+	recordTimeout = 15 * time.Second
+
+	// applyTimeout bounds one attempt of an activity that makes many of those,
+	// such as one for each linked export.
+	applyTimeout = 2 * time.Minute
 
 	// stopTimeout is how long a delete waits for cancelled runs. Past it they
 	// are left behind: a run that was superseded cannot deliver any more.
@@ -23,7 +28,7 @@ const (
 
 	// probeTimeout bounds one attempt to use a destination: four requests that
 	// the clouds answer within seconds.
-	probeTimeout = 2 * time.Minute
+	probeTimeout = time.Minute
 
 	// mailTimeout bounds one SMTP conversation.
 	mailTimeout = 2 * time.Minute
@@ -63,6 +68,16 @@ func recording(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           schemas.TaskQueueControl,
 		StartToCloseTimeout: recordTimeout,
+		RetryPolicy:         retries,
+		Summary:             summary,
+	})
+}
+
+// applying is for activities that go through a list.
+func applying(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           schemas.TaskQueueControl,
+		StartToCloseTimeout: applyTimeout,
 		RetryPolicy:         retries,
 		Summary:             summary,
 	})

@@ -13,6 +13,6 @@ import (
 func Reconcile(ctx workflow.Context) (schemas.ReconcileResult, error) {
 	var a *activities.Reconcile
 	var result schemas.ReconcileResult
-	err := workflow.ExecuteActivity(recording(ctx, "finish what a crash left"), a.Sweep).Get(ctx, &result)
+	err := workflow.ExecuteActivity(applying(ctx, "finish what a crash left"), a.Sweep).Get(ctx, &result)
 	return result, err
 }

@@ -13,5 +13,5 @@ func Retention(ctx workflow.Context) error {
 	if err := workflow.ExecuteActivity(recording(ctx, "partitions ahead"), a.PreparePartitions).Get(ctx, nil); err != nil {
 		return err
 	}
-	return workflow.ExecuteActivity(recording(ctx, "drop expired events"), a.DropExpired).Get(ctx, nil)
+	return workflow.ExecuteActivity(applying(ctx, "drop expired events"), a.DropExpired).Get(ctx, nil)
 }

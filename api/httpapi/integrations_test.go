@@ -115,7 +115,7 @@ func TestCommandStandsWhenTemporalIsAway(t *testing.T) {
 	require.Equal(t, 1, s.log.FilterMessage("operation not dispatched; reconcile will").Len())
 	var unsent []schemas.Operation
 	require.NoError(t, s.store.AsOperator(t.Context(), func(tx *postgres.Tx) (err error) {
-		unsent, err = tx.UnsentOperations(t.Context(), 0, 10)
+		unsent, err = tx.StrandedOperations(t.Context(), 0, time.Hour, 10)
 		return err
 	}))
 	require.Len(t, unsent, 1)

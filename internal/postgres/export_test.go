@@ -189,21 +189,25 @@ func TestOperationLife(t *testing.T) {
 		op.Params = schemas.OperationParams{Destination: &d, Retarget: true}
 	})
 	require.Equal(t, want, b.operation(want.ID))
-	unsent := func(olderThan time.Duration) int {
+	stranded := func(unsent, silent time.Duration) int {
 		var n int
 		b.asOperator(func(tx *postgres.Tx) {
-			all, err := tx.UnsentOperations(ctx, olderThan, 10)
+			all, err := tx.StrandedOperations(ctx, unsent, silent, 10)
 			require.NoError(t, err)
 			n = len(all)
 		})
 		return n
 	}
-	require.Equal(t, 1, unsent(0))
-	require.Zero(t, unsent(time.Hour))
+	require.Equal(t, 1, stranded(0, time.Hour))
+	require.Zero(t, stranded(time.Hour, 0))
 
 	b.in(func(tx *postgres.Tx) {
 		require.NoError(t, tx.MarkOperationSent(ctx, want.ID))
 		require.NoError(t, tx.MarkOperationSent(ctx, want.ID))
+	})
+	require.Equal(t, 1, stranded(time.Hour, 0), "nothing has been heard of it")
+	require.Zero(t, stranded(0, time.Hour))
+	b.in(func(tx *postgres.Tx) {
 		require.NoError(t, tx.MarkOperationRunning(ctx, want.ID))
 		require.NoError(t, tx.MarkOperationRunning(ctx, want.ID))
 		open, err := tx.OpenOperations(ctx, integration.ID)
@@ -231,7 +235,7 @@ func TestOperationLife(t *testing.T) {
 			require.ErrorIs(t, change(), postgres.ErrNotFound)
 		}
 	})
-	require.Zero(t, unsent(0))
+	require.Zero(t, stranded(0, 0))
 }
 
 func TestOperationsAreListedNewestFirst(t *testing.T) {

@@ -93,10 +93,10 @@ func (t *Tx) SetOperationOutcome(ctx context.Context, id uuid.UUID, outcome sche
 		UPDATE operation SET outcome = $2 WHERE id = $1`, id, outcome)
 }
 
-// MarkOperationSent notes that Temporal has an operation.
+// MarkOperationSent notes that Temporal has an operation, since now.
 func (t *Tx) MarkOperationSent(ctx context.Context, id uuid.UUID) error {
 	return t.changeOperation(ctx, "mark an operation as sent", `
-		UPDATE operation SET sent_at = now() WHERE id = $1 AND sent_at IS NULL`, id)
+		UPDATE operation SET sent_at = now() WHERE id = $1`, id)
 }
 
 // changeOperation runs an UPDATE of the operation $1 that may find nothing to
@@ -109,11 +109,12 @@ func (t *Tx) changeOperation(ctx context.Context, attempt, sql string, id uuid.U
 	return t.scan(ctx, attempt, []any{&id}, `SELECT id FROM operation WHERE id = $1`, id)
 }
 
-// UnsentOperations lists at most limit operations, oldest first, that were
-// asked for at least olderThan ago, have not ended, and have not reached
-// Temporal.
-func (t *Tx) UnsentOperations(ctx context.Context, olderThan time.Duration, limit int) ([]schemas.Operation, error) {
-	return queryAll(ctx, t, "list unsent operations", scanOperation, selectOperation+`
-		WHERE sent_at IS NULL AND ended_at IS NULL AND created_at <= now() - $1::interval
-		ORDER BY created_at LIMIT $2`, olderThan, limit)
+// StrandedOperations lists at most limit operations, oldest first, that have
+// not ended and seem to be forgotten: those that Temporal did not get within
+// unsent, and those that it got longer than silent ago.
+func (t *Tx) StrandedOperations(ctx context.Context, unsent, silent time.Duration, limit int) ([]schemas.Operation, error) {
+	return queryAll(ctx, t, "list stranded operations", scanOperation, selectOperation+`
+		WHERE ended_at IS NULL AND
+			CASE WHEN sent_at IS NULL THEN created_at <= now() - $1::interval ELSE sent_at <= now() - $2::interval END
+		ORDER BY created_at LIMIT $3`, unsent, silent, limit)
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,6 +32,10 @@ const maxAttempts = 5
 // concurrent use.
 type Store struct{ pool *pgxpool.Pool }
 
+// defaultConns is how many connections a process may have unless its URL says
+// otherwise: room for commands beside the exports that hold some for minutes.
+const defaultConns = 16
+
 // Open connects to a migrated database as a role that row level security binds,
 // and makes sure that the coming days have partitions. It refuses a role that
 // could see past the policies and a schema older than this program. The
@@ -39,6 +44,9 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("read the database URL: %w", err)
+	}
+	if !strings.Contains(url, "pool_max_conns") {
+		config.MaxConns = max(config.MaxConns, defaultConns)
 	}
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "auditferry"

@@ -13,7 +13,7 @@ CREATE TABLE operation (
     requested_by   text NOT NULL,
     spec_version   integer NOT NULL DEFAULT 0, -- of the export; ends when this version is applied
     created_at     timestamptz NOT NULL DEFAULT now(),
-    sent_at        timestamptz, -- when Temporal took it
+    sent_at        timestamptz, -- when Temporal last took it
     ended_at       timestamptz,
     CHECK ((status IN ('succeeded', 'failed')) = (ended_at IS NOT NULL)),
     FOREIGN KEY (org_id, integration_id) REFERENCES integration (org_id, id),
@@ -22,6 +22,6 @@ CREATE TABLE operation (
 CREATE INDEX operation_org ON operation (org_id, id);
 CREATE INDEX operation_integration ON operation (integration_id, id);
 CREATE INDEX operation_export ON operation (export_id, id);
-CREATE INDEX operation_unsent ON operation (created_at) WHERE sent_at IS NULL AND ended_at IS NULL;
+CREATE INDEX operation_open ON operation (created_at) WHERE ended_at IS NULL;
 SELECT auditferry_protect('operation');
 GRANT SELECT, INSERT, UPDATE ON operation TO auditferry_app;
