@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/api/sdk/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
 	"github.com/auditferry/auditferry/dev/actor"
@@ -87,4 +88,23 @@ func (o *org) activitySummaries(workflowID string) []string {
 		summaries = append(summaries, summary)
 	}
 	return summaries
+}
+
+// housekeeping: the service's own schedules exist and their workflows succeed.
+func housekeeping(o *org) {
+	for _, id := range []string{schemas.ScheduleReconcile, schemas.ScheduleRetention} {
+		handle := o.temporal.ScheduleClient().GetHandle(o.ctx, id)
+		require.NoError(o.t, handle.Trigger(o.ctx, client.ScheduleTriggerOptions{}))
+		var run string
+		require.NoError(o.t, actor.Until(o.ctx, func() (string, error) {
+			described, err := handle.Describe(o.ctx)
+			if err != nil || len(described.Info.RecentActions) == 0 {
+				return "a run of " + id, err
+			}
+			run = described.Info.RecentActions[0].StartWorkflowResult.WorkflowID
+			return "", nil
+		}))
+		require.NoError(o.t, o.temporal.GetWorkflow(o.ctx, run, "").Get(o.ctx, nil))
+		o.record(id, run)
+	}
 }

@@ -13,6 +13,8 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/auditferry/auditferry/dev/actor"
 )
 
 // Histories for the replay test are recorded from the programs as they are
@@ -29,7 +31,17 @@ func (o *org) record(name, workflowID string) {
 	if _, again := recorded.LoadOrStore(name, true); !*recording || again {
 		return
 	}
-	runs := o.runsOf(workflowID)
+	var runs []*history.History
+	require.NoError(o.t, actor.Until(o.ctx, func() (string, error) {
+		runs = o.runsOf(workflowID)
+		last := runs[len(runs)-1].Events
+		switch last[len(last)-1].EventType {
+		case enums.EVENT_TYPE_WORKFLOW_TASK_COMPLETED, enums.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+			return "", nil // it waits for a signal or a timer, or is over
+		default:
+			return workflowID + " to come to rest", nil
+		}
+	}))
 	for i, run := range runs {
 		kind := run.Events[0].GetWorkflowExecutionStartedEventAttributes().GetWorkflowType().GetName()
 		dir := filepath.Join("..", "workflows", "testdata", "histories", strings.ToLower(kind))
@@ -61,8 +73,13 @@ func (o *org) runsOf(workflowID string) []*history.History {
 	}
 }
 
-// identity is the machine and process that did something; a recording is not
-// about those.
-var identity = regexp.MustCompile(`("identity":\s*)"[^"]*"`)
+// Where and by which process something was done is not what a recording is about.
+var (
+	identity    = regexp.MustCompile(`("identity":\s*)"[^"]*"`)
+	stickyQueue = regexp.MustCompile(`("name":\s*)"[^":]*:([0-9a-f-]{36}")`)
+)
 
-func anonymous(data []byte) []byte { return identity.ReplaceAll(data, []byte(`${1}""`)) }
+func anonymous(data []byte) []byte {
+	data = identity.ReplaceAll(data, []byte(`${1}""`))
+	return stickyQueue.ReplaceAll(data, []byte(`${1}"worker:${2}`))
+}

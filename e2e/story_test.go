@@ -45,7 +45,9 @@ var stories = map[string]func(*org){
 	"pause and resume":                pauseAndResume,
 	"signals that name no operation":  unknownSignals,
 	"operators find and read":         operatorsFind,
+	"housekeeping":                    housekeeping,
 	"delete while provisioning waits": deleteWhileWaiting,
+	"terminated workflow comes back":  comesBack,
 }
 
 // deliver is the main job: events in, objects out.
@@ -124,6 +126,7 @@ func lateGrant(o *org) {
 	for _, run := range runs {
 		require.NotEqual(o.t, schemas.RunFailed, run.Status, run.Error)
 	}
+	o.record("late-grant", schemas.AccessCheckWorkflowID(f.integration))
 	o.record("export-with-retry", newestRun(runs[len(runs)-1:]).WorkflowID)
 }
 
@@ -132,6 +135,7 @@ func updateWithPause(o *org) {
 	f.awaitDelivered(o.report(200))
 	op := f.moveTo("archive", false)
 	require.Equal(o.t, 1, op.Outcome.ExportsPaused)
+	notice := schemas.NoticeWorkflowID(schemas.NoticeDestinationUpdated, op.ID.String())
 	export := f.now()
 	require.Equal(o.t, schemas.ExportPaused, export.State)
 	require.Equal(o.t, schemas.PausedByDestinationUpdate, export.PauseReason)
@@ -147,6 +151,7 @@ func updateWithPause(o *org) {
 	f.awaitDelivered(newest)
 	f.requireExactlyOnce()
 	o.record("update-with-pause", schemas.IntegrationWorkflowID(f.integration))
+	o.record("destination-updated", notice)
 }
 
 func updateWithRetarget(o *org) {
@@ -259,4 +264,16 @@ func unknownSignals(o *org) {
 	mails, err := o.inbox.To(o.ctx, o.mail)
 	require.NoError(o.t, err)
 	require.Len(o.t, mails, 1, fmt.Sprint(mails))
+}
+
+// comesBack: operators never terminate an integration's workflow, but if one
+// does, the next command brings it back.
+func comesBack(o *org) {
+	f := o.sail(schemas.AWS, schemas.CompressionNone)
+	f.awaitAccess()
+	require.NoError(o.t, o.temporal.TerminateWorkflow(o.ctx, schemas.IntegrationWorkflowID(f.integration), "", "a mistake"))
+	f.moveTo("archive", true)
+	f.awaitAccess()
+	f.awaitDelivered(o.report(10))
+	f.requireExactlyOnce()
 }
