@@ -34,7 +34,7 @@ test-replay: ## Replay the recorded workflow histories on the present code
 .PHONY: lint
 lint: ## Check style, import rules and the determinism of workflows
 	@linter=$$($(TOOL) golangci-lint) && echo "golangci-lint run" && $$linter run
-	@checker=$$($(TOOL) workflowcheck) && echo "workflowcheck ./workflows/..." && $$checker ./workflows/...
+	@checker=$$($(TOOL) workflowcheck) && echo "workflowcheck ./workflows/..." && $$checker -config dev/tools/workflowcheck.yaml ./workflows/...
 
 .PHONY: generate
 generate: ## Make generated code anew

@@ -27,21 +27,22 @@ func (v Vendor) Welcome(ctx context.Context, name string, noticeEmails ...string
 	if err != nil {
 		return Admin{}, Product{}, err
 	}
-	admin, err := v.newKey(ctx, org.ID, schemas.RoleAdmin)
+	adminKey, err := v.NewKey(ctx, org.ID, schemas.RoleAdmin)
 	if err != nil {
 		return Admin{}, Product{}, err
 	}
-	ingest, err := v.newKey(ctx, org.ID, schemas.RoleIngest)
-	return Admin{caller: admin, Org: org}, Product{caller: ingest}, err
+	ingestKey, err := v.NewKey(ctx, org.ID, schemas.RoleIngest)
+	return Admin{caller: caller{v.url, adminKey}, Org: org}, Product{caller{v.url, ingestKey}}, err
 }
 
-func (v Vendor) newKey(ctx context.Context, org uuid.UUID, role schemas.Role) (caller, error) {
+// NewKey makes an API key for an org and returns its secret.
+func (v Vendor) NewKey(ctx context.Context, org uuid.UUID, role schemas.Role) (secret string, err error) {
 	var created struct {
 		Secret string `json:"secret"`
 	}
 	path := fmt.Sprintf("/v1/orgs/%s/api-keys", org)
-	err := v.call(ctx, http.MethodPost, path, map[string]any{"name": string(role), "role": role}, &created)
-	return caller{v.url, created.Secret}, err
+	err = v.call(ctx, http.MethodPost, path, map[string]any{"name": string(role), "role": role}, &created)
+	return created.Secret, err
 }
 
 // Key is the caller's API key.
