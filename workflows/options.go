@@ -62,71 +62,55 @@ var retries = &temporal.RetryPolicy{
 	MaximumAttempts:    math.MaxInt32, // no limit; left out, the test suite would make it ten
 }
 
+// options are those that all activities share: one attempt may take as long as
+// the timeout, and there may be any number of attempts.
+func options(queue, summary string, timeout time.Duration) workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		TaskQueue:           queue,
+		StartToCloseTimeout: timeout,
+		RetryPolicy:         retries,
+		Summary:             summary,
+	}
+}
+
 // recording is for activities that record something; they are tried until they
 // succeed, because nothing sensible could be done without them.
 func recording(ctx workflow.Context, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:           schemas.TaskQueueControl,
-		StartToCloseTimeout: recordTimeout,
-		RetryPolicy:         retries,
-		Summary:             summary,
-	})
+	return workflow.WithActivityOptions(ctx, options(schemas.TaskQueueControl, summary, recordTimeout))
 }
 
 // applying is for activities that go through a list.
 func applying(ctx workflow.Context, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:           schemas.TaskQueueControl,
-		StartToCloseTimeout: applyTimeout,
-		RetryPolicy:         retries,
-		Summary:             summary,
-	})
+	return workflow.WithActivityOptions(ctx, options(schemas.TaskQueueControl, summary, applyTimeout))
 }
 
 // probing is for one look at a destination. The access check is the loop, so
 // only a lost worker is retried here.
 func probing(ctx workflow.Context, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:           schemas.TaskQueueControl,
-		StartToCloseTimeout: probeTimeout,
-		RetryPolicy:         retries,
-		Summary:             summary,
-	})
+	return workflow.WithActivityOptions(ctx, options(schemas.TaskQueueControl, summary, probeTimeout))
 }
 
 // stopping is for waiting until cancelled runs have ended.
 func stopping(ctx workflow.Context, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              schemas.TaskQueueControl,
-		StartToCloseTimeout:    recordTimeout,
-		ScheduleToCloseTimeout: stopTimeout,
-		RetryPolicy:            retries,
-		Summary:                summary,
-	})
+	o := options(schemas.TaskQueueControl, summary, recordTimeout)
+	o.ScheduleToCloseTimeout = stopTimeout
+	return workflow.WithActivityOptions(ctx, o)
 }
 
 // mailing is for one mail to one address.
 func mailing(ctx workflow.Context, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              schemas.TaskQueueControl,
-		StartToCloseTimeout:    mailTimeout,
-		ScheduleToCloseTimeout: mailBudget,
-		RetryPolicy:            retries,
-		Summary:                summary,
-	})
+	o := options(schemas.TaskQueueControl, summary, mailTimeout)
+	o.ScheduleToCloseTimeout = mailBudget
+	return workflow.WithActivityOptions(ctx, o)
 }
 
 // writing is for moving a window's events.
 func writing(ctx workflow.Context, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              schemas.TaskQueueExport,
-		StartToCloseTimeout:    writeTimeout,
-		ScheduleToCloseTimeout: writeTimeout,
-		HeartbeatTimeout:       heartbeatTimeout,
-		WaitForCancellation:    true, // a cancelled run has let go of the destination when it ends
-		RetryPolicy:            retries,
-		Summary:                summary,
-	})
+	o := options(schemas.TaskQueueExport, summary, writeTimeout)
+	o.ScheduleToCloseTimeout = writeTimeout
+	o.HeartbeatTimeout = heartbeatTimeout
+	o.WaitForCancellation = true // a cancelled run has let go of the destination when it ends
+	return workflow.WithActivityOptions(ctx, o)
 }
 
 // accessPause is the pause after the n-th attempt, n from 1: short at first
