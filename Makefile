@@ -46,7 +46,7 @@ build: ## Build the programs into bin/
 
 .PHONY: bench
 bench: setup ## Run the benchmarks
-	$(GO) test ./... -run '^$$' -bench . -benchmem
+	$(GO) test ./bench ./internal/... -run '^$$' -bench . -benchmem
 
 .PHONY: clean
 clean: ## Remove what was built and the local stack's data; tools stay (make distclean)
