@@ -69,11 +69,20 @@ func (t *Tx) ClearCredentials(ctx context.Context, id uuid.UUID) error {
 }
 
 // SetAccess stores where an integration stands, and the number of the newest
-// access check: reports of checks with another number are void from now on.
+// access check: reports of checks with another number are void from now on. It
+// changes nothing when it comes too late: from an older check, to begin one
+// that is known already, or after the integration has begun to go away.
 func (t *Tx) SetAccess(ctx context.Context, id uuid.UUID, status schemas.IntegrationStatus, access schemas.Access, check int) error {
-	return t.execOne(ctx, "set an integration's access", `
-		UPDATE integration SET status = $2, access = $3, access_check = $4, updated_at = now() WHERE id = $1`,
+	const attempt = "set an integration's access"
+	rows, err := t.exec(ctx, attempt, `
+		UPDATE integration SET status = $2, access = $3, access_check = $4, updated_at = now()
+		WHERE id = $1 AND status NOT IN ('deleting', 'deleted')
+		  AND (access_check < $4 OR access_check = $4 AND $3 <> 'checking')`,
 		id, status, access, check)
+	if err != nil || rows == 1 {
+		return err
+	}
+	return t.scan(ctx, attempt, []any{&id}, `SELECT id FROM integration WHERE id = $1`, id)
 }
 
 // AccessCheck is the number of an integration's newest access check; 0 before

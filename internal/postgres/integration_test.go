@@ -49,6 +49,44 @@ func TestIntegrationKeepsWhatItIsGiven(t *testing.T) {
 	})
 }
 
+// Invariant 2: what a worker says that has long been given up for lost changes
+// nothing any more.
+func TestAccessIsNotSetTooLate(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	i := b.addIntegration("s3://logs/audit/")
+	set := func(status schemas.IntegrationStatus, access schemas.Access, check int) (schemas.IntegrationStatus, schemas.Access) {
+		var is schemas.Integration
+		b.in(func(tx *postgres.Tx) {
+			require.NoError(t, tx.SetAccess(ctx, i.ID, status, access, check))
+			var err error
+			is, err = tx.Integration(ctx, i.ID)
+			require.NoError(t, err)
+		})
+		return is.Status, is.Access
+	}
+	set(schemas.IntegrationAwaitingAccess, schemas.AccessChecking, 2)
+	status, access := set(schemas.IntegrationActive, schemas.AccessGranted, 1)
+	require.Equal(t, schemas.IntegrationAwaitingAccess, status, "an older check is not heard")
+	require.Equal(t, schemas.AccessChecking, access)
+
+	set(schemas.IntegrationActive, schemas.AccessGranted, 2)
+	status, access = set(schemas.IntegrationAwaitingAccess, schemas.AccessChecking, 2)
+	require.Equal(t, schemas.IntegrationActive, status, "a check that has ended does not begin again")
+	require.Equal(t, schemas.AccessGranted, access)
+
+	for _, gone := range []schemas.IntegrationStatus{schemas.IntegrationDeleting, schemas.IntegrationDeleted} {
+		b.in(func(tx *postgres.Tx) { require.NoError(t, tx.SetIntegrationStatus(ctx, i.ID, gone)) })
+		status, _ = set(schemas.IntegrationActive, schemas.AccessGranted, 3)
+		require.Equal(t, gone, status, "what is deleted does not come back")
+	}
+	err := b.try(func(tx *postgres.Tx) error {
+		return tx.SetAccess(ctx, newID(t), schemas.IntegrationActive, schemas.AccessGranted, 1)
+	})
+	require.ErrorIs(t, err, postgres.ErrNotFound)
+}
+
 func TestDeletedIntegrationsStayAsHistory(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
