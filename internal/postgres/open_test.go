@@ -73,3 +73,15 @@ func TestOpenRefuses(t *testing.T) {
 	_, err = postgres.Open(t.Context(), appURL)
 	require.ErrorContains(t, err, "the database has schema version 1")
 }
+
+// Invariant 2: a machine that vanishes in the middle of a transaction keeps its
+// locks, such as the one that an org's appends wait for, for minutes only.
+func TestTransactionsOfTheVanishedEnd(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.in(func(tx *postgres.Tx) {
+		limit, err := tx.Setting(t.Context(), "idle_in_transaction_session_timeout")
+		require.NoError(t, err)
+		require.Equal(t, "3min", limit)
+	})
+}

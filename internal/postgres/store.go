@@ -28,6 +28,12 @@ const partitionsAhead = 7
 // finds the other one gone, so a few are plenty.
 const maxAttempts = 5
 
+// maxIdle is how long a transaction may wait for its client. A machine that
+// vanished would keep its locks for as long as the server's TCP believes in it,
+// which is hours. It is above the two minutes that whoever applies a schedule
+// has at most, so that nobody goes on applying when the lock is gone.
+const maxIdle = "3min"
+
 // Store is the database as the api and the worker see it. It is safe for
 // concurrent use.
 type Store struct{ pool *pgxpool.Pool }
@@ -156,9 +162,11 @@ func (s *Store) transact(ctx context.Context, org uuid.UUID, fn func(*Tx) error)
 // once runs fn in one transaction. BEGIN and the settings that the policies
 // look at travel together, in one round trip.
 func (s *Store) once(ctx context.Context, org uuid.UUID, fn func(*Tx) error) error {
-	begin := "BEGIN; SET LOCAL auditferry.scope = 'operator'"
-	if org != uuid.Nil {
-		begin = "BEGIN; SET LOCAL auditferry.org_id = '" + org.String() + "'"
+	begin := "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '" + maxIdle + "'; SET LOCAL "
+	if org == uuid.Nil {
+		begin += "auditferry.scope = 'operator'"
+	} else {
+		begin += "auditferry.org_id = '" + org.String() + "'"
 	}
 	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: begin}, func(tx pgx.Tx) error {
 		return fn(&Tx{tx: tx, org: org})
