@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -332,6 +333,35 @@ func TestPutEndsWithItsContext(t *testing.T) {
 			err := d.Put(ctx, "logs/part", destinationtest.NewObject([]byte("content")))
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.Equal(t, schemas.KindUnavailable, destination.KindOf(err))
+		})
+	}
+}
+
+// A cloud that does not answer at all is a finding like any other, and comes
+// within the minute that one attempt of an access check has.
+func TestProbeOfASilentCloud(t *testing.T) {
+	t.Parallel()
+	for at, target := range targets {
+		t.Run(string(at), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := openOver(t, func(r *http.Request) (*http.Response, error) {
+					select {
+					case <-r.Context().Done():
+						return nil, r.Context().Err()
+					case <-time.After(2 * time.Minute): // AWS renews credentials without regard to who waits
+						return nil, os.ErrDeadlineExceeded
+					}
+				}, target)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				report, err := d.Probe(ctx)
+				require.NoError(t, err)
+				failure, failed := report.Failure()
+				require.True(t, failed)
+				require.Equal(t, schemas.KindUnavailable, failure.Kind, "%+v", failure)
+				time.Sleep(time.Hour) // of the bubble's own clock, for the renewal to end
+			})
 		})
 	}
 }

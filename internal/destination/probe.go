@@ -16,6 +16,11 @@ const (
 	stepDelete       = "delete"
 )
 
+// stepTimeout bounds one step. All of them have to fit into the minute that one
+// attempt of an access check has, or a cloud that does not answer at all would
+// never be a finding.
+const stepTimeout = 12 * time.Second
+
 const accessText = "Auditferry checks with this object that it may write here. It may be deleted.\n"
 
 // Probe implements Destination.
@@ -23,12 +28,12 @@ func (s *store) Probe(ctx context.Context) (schemas.AccessReport, error) {
 	key := s.at.Key(ownFolder + "/access-check")
 	steps := []struct {
 		name string
-		try  func() error
+		try  func(context.Context) error
 	}{
-		{stepAuthenticate, func() error { return s.driver.authenticate(ctx) }},
-		{stepWrite, func() error { return s.writeMarker(ctx, key, accessText) }},
-		{stepList, func() error { return s.listMarker(ctx, key) }},
-		{stepDelete, func() error { return s.driver.remove(ctx, key) }},
+		{stepAuthenticate, s.driver.authenticate},
+		{stepWrite, func(ctx context.Context) error { return s.writeMarker(ctx, key, accessText) }},
+		{stepList, func(ctx context.Context) error { return s.listMarker(ctx, key) }},
+		{stepDelete, func(ctx context.Context) error { return s.driver.remove(ctx, key) }},
 	}
 	report := schemas.AccessReport{Granted: true}
 	for _, step := range steps {
@@ -36,7 +41,7 @@ func (s *store) Probe(ctx context.Context) (schemas.AccessReport, error) {
 			report.Steps = append(report.Steps, schemas.AccessStep{Name: step.name, Status: schemas.StepSkipped})
 			continue
 		}
-		err := step.try()
+		err := inTime(ctx, step.try)
 		if ctx.Err() != nil {
 			return schemas.AccessReport{}, fmt.Errorf("probe %s, step %s: %w", s.at.URL(), step.name, context.Cause(ctx))
 		}
@@ -46,6 +51,12 @@ func (s *store) Probe(ctx context.Context) (schemas.AccessReport, error) {
 	}
 	report.CheckedAt = time.Now().UTC()
 	return report, nil
+}
+
+func inTime(ctx context.Context, try func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	return try(ctx)
 }
 
 // listMarker accepts a listing without the marker: another probe of the same
