@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -111,10 +114,14 @@ func (t *contract) check(c *gin.Context, call call) error {
 	return problemOfViolation(openapi3filter.ValidateRequest(c.Request.Context(), input))
 }
 
-// checkQuery refuses parameters that the operation does not have: a misspelled
-// one would otherwise be silently without effect.
+// checkQuery refuses parameters that the operation does not have, and those
+// that cannot be read: they would otherwise be silently without effect.
 func checkQuery(c *gin.Context, operation *openapi3.Operation) error {
-	for name := range c.Request.URL.Query() {
+	query, err := url.ParseQuery(c.Request.URL.RawQuery)
+	if err != nil {
+		return newProblem(http.StatusBadRequest, "The query cannot be read: "+err.Error()+".")
+	}
+	for name := range query {
 		if operation.Parameters.GetByInAndName(openapi3.ParameterInQuery, name) == nil {
 			return newProblem(http.StatusBadRequest, "Leave out what is named in errors.",
 				schemas.FieldError{Field: name, Message: "is not a query parameter of this call"})
@@ -131,6 +138,7 @@ func checkBody(c *gin.Context, operation *openapi3.Operation) error {
 		limit = schemas.MaxAppendBytes
 	}
 	if c.Request.ContentLength > limit {
+		readAway(c, 2*limit)
 		return bodyTooLarge(limit)
 	}
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
@@ -138,8 +146,7 @@ func checkBody(c *gin.Context, operation *openapi3.Operation) error {
 	case c.Request.ContentLength == 0:
 		return nil
 	case operation.RequestBody == nil:
-		// Members that somebody hoped for would be silently without effect.
-		return newProblem(http.StatusBadRequest, "This call takes no body; send none.")
+		return checkNoBody(c.Request.Body)
 	}
 	if err := checkMediaType(c, operation.RequestBody.Value.Content); err != nil {
 		return err
@@ -148,6 +155,37 @@ func checkBody(c *gin.Context, operation *openapi3.Operation) error {
 		return nil
 	}
 	return checkJSON(c)
+}
+
+// readAway takes the beginning of a body that nobody wants: a client that sends
+// all before it reads would find the connection closed, and not learn why. One
+// that asks first is answered without.
+func readAway(c *gin.Context, atMost int64) {
+	if c.GetHeader("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, c.Request.Body, atMost) // how it ends changes nothing
+	}
+}
+
+// checkNoBody refuses members that somebody hoped for and that would be
+// silently without effect. Only reading tells when a client has announced a
+// body of unknown length, as some do for every POST.
+func checkNoBody(body io.Reader) error {
+	content, err := readBody(io.LimitReader(body, 1))
+	if err == nil && len(content) > 0 {
+		err = newProblem(http.StatusBadRequest, "This call takes no body; send none.")
+	}
+	return err
+}
+
+// readBody reads the body of a request. When it breaks off, that is the
+// client's doing or the network's, and no fault of the service.
+func readBody(body io.Reader) ([]byte, error) {
+	content, err := io.ReadAll(body)
+	var tooLarge *http.MaxBytesError
+	if err == nil || errors.As(err, &tooLarge) {
+		return content, err
+	}
+	return nil, newProblem(http.StatusBadRequest, "The body broke off. Send the request again.")
 }
 
 func checkMediaType(c *gin.Context, content openapi3.Content) error {
@@ -159,15 +197,16 @@ func checkMediaType(c *gin.Context, content openapi3.Content) error {
 	return newProblem(http.StatusUnsupportedMediaType, "Send the body as Content-Type: "+strings.Join(taken, " or ")+".")
 }
 
-// checkJSON refuses what is not one JSON value: the validator reads the first
-// one and does not look at what follows.
+// checkJSON refuses what is not one JSON value in UTF-8: the validator reads the
+// first one and does not look at what follows, and Go's decoder silently
+// changes what is not UTF-8.
 func checkJSON(c *gin.Context) error {
-	body, err := io.ReadAll(c.Request.Body)
+	body, err := readBody(c.Request.Body)
 	if err != nil {
-		return fmt.Errorf("read a request: %w", err)
+		return err
 	}
-	if len(body) > 0 && !json.Valid(body) {
-		return newProblem(http.StatusBadRequest, "The body is not a JSON document.")
+	if len(body) > 0 && !(utf8.Valid(body) && json.Valid(body)) {
+		return newProblem(http.StatusBadRequest, "The body is not a JSON document in UTF-8.")
 	}
 	c.Request.Body = io.NopCloser(bytes.NewReader(body))
 	return nil

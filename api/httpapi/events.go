@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -15,9 +14,9 @@ import (
 
 func (h handlers) AppendEvents(ctx context.Context, r AppendEventsRequestObject) (AppendEventsResponseObject, error) {
 	ctx, call := callOf(ctx, r.Params.IdempotencyKey)
-	body, err := io.ReadAll(r.Body)
+	body, err := readBody(r.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read a batch of events: %w", err)
+		return nil, err
 	}
 	split := splitLines
 	if strings.EqualFold(r.ContentType, "application/json") {
@@ -50,7 +49,7 @@ func splitLines(body []byte) ([]service.RawEvent, error) {
 func splitArray(body []byte) ([]service.RawEvent, error) {
 	var members []json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil {
-		return nil, newProblem(http.StatusBadRequest, "The body is not a JSON array of events: "+err.Error()+".")
+		return nil, newProblem(http.StatusBadRequest, "The body is not a JSON array of events. Put them into [ ], or send one a line as application/x-ndjson.")
 	}
 	batch := make([]service.RawEvent, len(members))
 	for i, member := range members {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -38,8 +39,12 @@ func (a *api) observe(c *gin.Context) {
 	c.Next()
 	duration := time.Since(begin)
 	status := strconv.Itoa(c.Writer.Status())
-	a.metrics.requests.WithLabelValues(c.Request.Method, c.FullPath(), status).Inc()
-	a.metrics.seconds.WithLabelValues(c.Request.Method, c.FullPath()).Observe(duration.Seconds())
+	method := c.Request.Method
+	if c.FullPath() == "" {
+		method = "other" // a client may make up as many as it likes, and each would be kept
+	}
+	a.metrics.requests.WithLabelValues(method, c.FullPath(), status).Inc()
+	a.metrics.seconds.WithLabelValues(method, c.FullPath()).Observe(duration.Seconds())
 	a.log.Info("request", append(requestFields(c),
 		zap.Int("status", c.Writer.Status()), zap.Int("bytes", max(c.Writer.Size(), 0)), zap.Duration("duration", duration))...)
 }
@@ -76,11 +81,16 @@ func (a *api) recovered(c *gin.Context) {
 	c.Next()
 }
 
+// maxUserAgent is more bytes than browsers and SDKs send. The server takes
+// headers of a megabyte, and an audit event has at most 64 KiB.
+const maxUserAgent = 512
+
 // origin is what audit events say of where a request came from.
 func origin(c *gin.Context) schemas.EventContext {
+	agent := c.Request.UserAgent()
 	return schemas.EventContext{
 		IP:        c.ClientIP(),
-		UserAgent: c.Request.UserAgent(),
+		UserAgent: strings.ToValidUTF8(agent[:min(len(agent), maxUserAgent)], "\uFFFD"),
 		RequestID: c.GetString(keyRequestID),
 	}
 }

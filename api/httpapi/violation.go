@@ -111,9 +111,14 @@ func message(violation *openapi3.SchemaError) string {
 	case "maximum":
 		return fmt.Sprintf("must be at most %v", *schema.Max)
 	case "minLength":
+		if schema.MinLength == 1 {
+			return "must not be empty"
+		}
 		return fmt.Sprintf("must have at least %d characters", schema.MinLength)
 	case "maxLength":
 		return fmt.Sprintf("must have at most %d characters", *schema.MaxLength)
+	case "maxItems":
+		return fmt.Sprintf("must have at most %d items", *schema.MaxItems)
 	case "minProperties":
 		return "must have at least one member"
 	default:
