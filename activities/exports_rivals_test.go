@@ -77,7 +77,7 @@ func (b *bundle) compete(a *activities.Exports, e schemas.Export) error {
 		ExportInput: in, RunID: begun.RunID, Window: *begun.Window,
 	})
 	if err != nil {
-		return err
+		return unlessSuperseded(err)
 	}
 	_, err = persist[schemas.FinishRunResult](b.t, a.FinishRun, schemas.FinishRunInput{
 		ExportInput: in, RunID: begun.RunID, WindowID: begun.Window.ID, Resumed: begun.Resumed, Objects: written.Objects,

@@ -57,9 +57,18 @@ func (a *Exports) WriteParts(ctx context.Context, in schemas.WritePartsInput) (s
 	return schemas.WritePartsResult{Objects: done.sorted()}, nil
 }
 
+// open refuses a run that has been superseded: what it writes is in no ledger,
+// and while it tries the export's next run cannot start.
 func (a *Exports) open(ctx context.Context, in schemas.WritePartsInput) (destination.Destination, error) {
 	var integration schemas.Integration
 	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) error {
+		run, err := tx.Run(ctx, in.RunID)
+		if err != nil {
+			return err
+		}
+		if run.Status != schemas.RunRunning {
+			return superseded("the run has %s meanwhile", run.Status)
+		}
 		export, err := tx.Export(ctx, in.ExportID)
 		if err != nil {
 			return err

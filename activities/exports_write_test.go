@@ -302,6 +302,23 @@ func TestWritingWithoutCredentialsIsDenied(t *testing.T) {
 	requireError(t, err, schemas.ErrorDestinationDenied, true)
 }
 
+// Invariant 5: a run that can record nothing any more does not go on trying,
+// which would keep the next one from starting for as long as a day.
+func TestASupersededRunStopsWriting(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	i := b.addIntegration("s3://acme-logs/")
+	e := b.addExport(i, "all")
+	b.append(10, 10)
+	a := b.exports()
+	old := b.begin(a, e)
+	b.begin(a, e)
+
+	_, err := old.write(attempt{})
+	requireError(t, err, schemas.ErrorRunSuperseded, false)
+	require.Empty(t, b.cloud.Objects(i.Destination))
+}
+
 // Invariant 6: a run of one org cannot reach another's export.
 func TestRunsDoNotCrossOrgs(t *testing.T) {
 	t.Parallel()
