@@ -88,6 +88,7 @@ func TestBadEvents(t *testing.T) {
 		"unknown outcome":            {"", []any{with("outcome", "maybe")}, 422, "[0]: outcome"},
 		"metadata of another type":   {"", []any{with("metadata", []int{1})}, 422, "[0]: metadata"},
 		"the service's own actions":  {"", []any{with("action", "auditferry.integration.created")}, 422, "[0]: action"},
+		"the same behind a NUL":      {"", []any{with("action", "audit\x00ferry.integration.created")}, 422, "[0]: action"},
 		"too large an event":         {"", []any{with("reason", strings.Repeat("x", schemas.MaxEventBytes))}, 422, "[0]: event"},
 		"too many events":            {ndjson, lines(tooMany...), 422, "events"},
 		"a body of more than 5 MiB":  {ndjson, strings.Repeat("\n", schemas.MaxAppendBytes+1), 413, ""},

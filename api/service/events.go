@@ -88,7 +88,8 @@ func decodeBatch(batch []RawEvent) ([]schemas.Event, error) {
 
 func decodeEvent(data []byte) (schemas.Event, error) {
 	event, err := schemas.DecodeEvent(data)
-	if err == nil && strings.HasPrefix(event.Action, ownActions) {
+	// Searches find an action without its NULs, as Postgres has no text for them.
+	if err == nil && strings.HasPrefix(strings.ReplaceAll(event.Action, "\x00", ""), ownActions) {
 		err = &schemas.FieldError{Field: "action", Message: "must not begin with " + ownActions + ", which is kept for the service's own events"}
 	}
 	return event, err
