@@ -233,9 +233,9 @@ func checkPrefix(prefix string) error {
 		return fmt.Errorf("has a folder that is not valid UTF-8")
 	}
 	for _, r := range prefix {
-		// The characters that S3 advises against, GCS forbids in tools, or
-		// that would make one URL mean two places.
-		if unicode.IsControl(r) || strings.ContainsRune(`\?#%*[]{}^"<>|~`+"`", r) {
+		// The characters that S3 advises against, GCS forbids in tools, that
+		// would make one URL mean two places, or that nobody can see.
+		if !unicode.IsPrint(r) || strings.ContainsRune(`\?#%*[]{}^"<>|~`+"`", r) {
 			return fmt.Errorf("has the character %q in its folder; use letters, digits and / ! - _ . ' ( ) = + , @ : & $ ; and spaces", r)
 		}
 	}

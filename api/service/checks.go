@@ -19,7 +19,7 @@ const (
 func checkName(name string) error {
 	bad := func(message string) error { return &schemas.FieldError{Field: "name", Message: message} }
 	switch {
-	case strings.TrimSpace(name) == "":
+	case strings.IndexFunc(name, visible) < 0:
 		return bad("is required")
 	case utf8.RuneCountInString(name) > maxName:
 		return bad(fmt.Sprintf("must have at most %d characters", maxName))
@@ -31,10 +31,16 @@ func checkName(name string) error {
 	return nil
 }
 
-// printable also keeps the character out that Postgres has no text for, NUL.
+// printable also keeps the character out that Postgres has no text for, NUL, and
+// those that would turn around or break up the line of a mail or list in which
+// the text stands.
 func printable(text string) bool {
-	return utf8.ValidString(text) && strings.IndexFunc(text, unicode.IsControl) < 0
+	return utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
+	}) < 0
 }
+
+func visible(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) }
 
 func checkEmails(addresses []string) error {
 	if len(addresses) > maxNoticeEmails {
