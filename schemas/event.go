@@ -3,6 +3,7 @@ package schemas
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -78,12 +79,28 @@ func DecodeEvent(data []byte) (Event, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&e); err != nil {
-		return Event{}, &FieldError{"event", "is not an audit event: " + strings.TrimPrefix(err.Error(), "json: ")}
+		return Event{}, malformed(err)
 	}
 	if _, err := decoder.Token(); err != io.EOF {
 		return Event{}, &FieldError{"event", "is followed by more on the same line"}
 	}
 	return e, e.complete()
+}
+
+// malformed says what the decoder could not read without naming our types.
+func malformed(err error) error {
+	var wrongType *json.UnmarshalTypeError
+	var badTime *time.ParseError
+	switch {
+	case errors.As(err, &wrongType) && wrongType.Field != "":
+		return &FieldError{wrongType.Field, "must not be of type " + wrongType.Value}
+	case errors.As(err, &wrongType):
+		return &FieldError{"event", "must be a JSON object"}
+	case errors.As(err, &badTime):
+		return &FieldError{"occurred_at", "must be a time in RFC 3339 form, such as 2026-01-02T03:04:05Z"}
+	default:
+		return &FieldError{"event", "is not an audit event: " + strings.TrimPrefix(err.Error(), "json: ")}
+	}
 }
 
 func (e *Event) complete() error {
@@ -96,6 +113,11 @@ func (e *Event) complete() error {
 		return &FieldError{"action", "is required, for example document.deleted"}
 	case e.Actor.ID == "":
 		return &FieldError{"actor.id", "is required"}
+	}
+	for i, target := range e.Targets {
+		if target.ID == "" {
+			return &FieldError{fmt.Sprintf("targets[%d].id", i), "is required"}
+		}
 	}
 	switch e.Outcome {
 	case "":
