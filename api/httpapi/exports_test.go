@@ -175,18 +175,23 @@ func TestRelinkAfterTheIntegrationIsGone(t *testing.T) {
 	s.post(t, o.admin(), path+"/resume", nil).is(t, http.StatusAccepted, nil)
 }
 
-// An export that went with its integration has no delete of its own to return.
+// An export that went with its integration has no delete of its own to return;
+// the integration's stands for it.
 func TestDeleteExportThatWentWithItsIntegration(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	o := s.newTenant(t, "Acme")
-	export := s.newExport(t, o, "hourly", s.newAWS(t, o, "s3://acme-audit/"))
+	integration := s.newAWS(t, o, "s3://acme-audit/")
+	export := s.newExport(t, o, "hourly", integration)
+	var all, again schemas.Operation
+	s.delete(t, o, "/v1/integrations/"+integration.String()+"?delete_exports=true").is(t, http.StatusAccepted, &all)
 	s.inOrg(t, o, func(tx *postgres.Tx) error {
 		export.State = schemas.ExportDeleted
 		_, err := tx.UpdateExport(t.Context(), export)
 		return err
 	})
-	s.delete(t, o, "/v1/exports/"+export.ID.String()).problem(t, http.StatusConflict)
+	s.delete(t, o, "/v1/exports/"+export.ID.String()).is(t, http.StatusAccepted, &again)
+	require.Equal(t, all.ID, again.ID)
 }
 
 func TestRunsAndTheirObjects(t *testing.T) {

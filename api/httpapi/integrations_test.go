@@ -79,6 +79,14 @@ func TestIntegrationFromCreationToDeletion(t *testing.T) {
 	s.post(t, o.admin(), path+"/destination", map[string]any{"destination": "azure://acme.blob.core.windows.net/logs/new/", "retarget": true}).
 		is(t, http.StatusAccepted, nil)
 	s.delete(t, o, path+"?delete_exports=true").is(t, http.StatusAccepted, nil)
+	s.inOrg(t, o, func(tx *postgres.Tx) error {
+		if err := tx.SetIntegrationStatus(t.Context(), integration.ID, schemas.IntegrationDeleting); err != nil {
+			return err
+		}
+		return tx.ClearCredentials(t.Context(), integration.ID)
+	})
+	p := s.get(t, o.admin(), path+"/credentials").problem(t, http.StatusConflict)
+	require.Contains(t, p.Detail, "deleted")
 
 	require.Equal(t, []string{
 		"auditferry.api_key.created", "auditferry.api_key.created", "auditferry.api_key.created",

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/google/uuid"
 
@@ -119,7 +120,7 @@ func (s *Service) RelinkExport(ctx context.Context, call Call, in RelinkExport) 
 type DeleteExport struct{ ExportID uuid.UUID }
 
 // DeleteExport ends an export; what it delivered stays. Asked again, it
-// returns the operation of the first request. Admins may.
+// returns the operation that deleted it. Admins may.
 func (s *Service) DeleteExport(ctx context.Context, call Call, in DeleteExport) (schemas.Operation, error) {
 	org, err := call.admin()
 	if err != nil {
@@ -138,18 +139,24 @@ func (s *Service) DeleteExport(ctx context.Context, call Call, in DeleteExport) 
 	})
 }
 
-// firstDelete is the operation that deleted the export. There is none when it
-// went together with its integration.
+// firstDelete is the operation that deleted the export: its own, or that of the
+// integration with which it went.
 func firstDelete(ctx context.Context, tx *postgres.Tx, export schemas.Export) (schemas.Operation, error) {
-	earlier, err := tx.Operations(ctx, nil, &export.ID, lookBack)
+	own, err := tx.Operations(ctx, nil, &export.ID, lookBack)
 	if err != nil {
 		return schemas.Operation{}, err
 	}
-	first, asked := find(earlier, schemas.OpDeleteExport)
-	if !asked {
-		return schemas.Operation{}, alreadyDeleted()
+	if first, asked := find(own, schemas.OpDeleteExport); asked {
+		return first, nil
 	}
-	return first, nil
+	above, err := tx.Operations(ctx, &export.IntegrationID, nil, lookBack)
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	if first, asked := find(above, schemas.OpDeleteIntegration); asked {
+		return first, nil
+	}
+	return schemas.Operation{}, fmt.Errorf("find what deleted export %s: there is no such operation", export.ID)
 }
 
 // RunExport is a request to deliver now what waits.

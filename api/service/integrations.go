@@ -79,7 +79,7 @@ func (s *Service) Credentials(ctx context.Context, caller Caller, id uuid.UUID) 
 
 func notProvisioned(integration schemas.Integration) error {
 	if !integration.Live() {
-		return conflict("The integration was deleted before it got credentials.")
+		return conflict("The integration has been deleted, or is being deleted, and has no credentials any more.")
 	}
 	return conflict("The integration has no credentials yet. A mail goes to the organization's notice_emails when they are ready.")
 }
