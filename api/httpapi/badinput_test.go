@@ -183,6 +183,8 @@ func TestBadRequests(t *testing.T) {
 		"relink of no form":           {request{method: "POST", path: export + "/relink", body: `{"integration_id":"x"}`}, 422, []string{"integration_id"}},
 		"operator key for an admin":   {request{method: "POST", path: "/v1/api-keys", body: `{"name":"root","role":"operator"}`}, 422, []string{"role"}},
 		"address with a name":         {request{method: "PATCH", path: "/v1/org", body: `{"notice_emails":["Ada <ada@acme.example>"]}`}, 422, []string{"notice_emails[0]"}},
+		"address named twice":         {request{method: "PATCH", path: "/v1/org", body: `{"notice_emails":["a@acme.example","b@acme.example","a@acme.example"]}`}, 422, []string{"notice_emails[2]"}},
+		"too many addresses":          {request{method: "PATCH", path: "/v1/org", body: `{"notice_emails":["a@acme.example"` + strings.Repeat(`,"b@acme.example"`, 20) + `]}`}, 422, []string{"notice_emails"}},
 		"address with a header":       {request{method: "PATCH", path: "/v1/org", body: `{"notice_emails":["ada@acme.example","a@b\r\nBcc: c@d"]}`}, 422, []string{"notice_emails[1]"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package service
 import (
 	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -46,15 +47,18 @@ func checkEmails(addresses []string) error {
 	if len(addresses) > maxNoticeEmails {
 		return &schemas.FieldError{Field: "notice_emails", Message: fmt.Sprintf("must hold at most %d addresses", maxNoticeEmails)}
 	}
+	wrong := func(i int, message string) error {
+		return &schemas.FieldError{Field: fmt.Sprintf("notice_emails[%d]", i), Message: message}
+	}
 	for i, address := range addresses {
 		// The parser also takes "Name <address>"; only the bare address is one
 		// that mails can safely be sent to later.
 		parsed, err := mail.ParseAddress(address)
 		if err != nil || parsed.Address != address || len(address) > maxEmailBytes || !printable(address) {
-			return &schemas.FieldError{
-				Field:   fmt.Sprintf("notice_emails[%d]", i),
-				Message: "must be a mail address such as admin@acme.example",
-			}
+			return wrong(i, "must be a mail address such as admin@acme.example")
+		}
+		if slices.Contains(addresses[:i], address) {
+			return wrong(i, "is named before; every mail would come twice")
 		}
 	}
 	return nil
