@@ -37,7 +37,8 @@ func letGo(ctx context.Context, tx *postgres.Tx, op schemas.Operation) error {
 		return err
 	}
 	var outcome schemas.OperationOutcome
-	for _, export := range linked {
+	for n := range linked {
+		export := &linked[n]
 		if op.Params.DeleteLinks {
 			export.State, export.PauseReason = schemas.ExportDeleted, ""
 			outcome.ExportsDeleted++
@@ -46,9 +47,9 @@ func letGo(ctx context.Context, tx *postgres.Tx, op schemas.Operation) error {
 			export.State, export.PauseReason = schemas.ExportPaused, schemas.PausedByIntegrationDeleted
 			outcome.ExportsPaused++
 		}
-		if _, err := tx.UpdateExport(ctx, export); err != nil {
-			return err
-		}
+	}
+	if err := tx.UpdateExports(ctx, linked); err != nil {
+		return err
 	}
 	return tx.SetOperationOutcome(ctx, op.ID, outcome)
 }

@@ -66,19 +66,36 @@ func (t *Tx) LinkedExports(ctx context.Context, integration uuid.UUID) ([]schema
 		WHERE integration_id = $1 AND state <> 'deleted' ORDER BY id`, integration)
 }
 
+const updateExport = `
+	UPDATE export SET integration_id = $2, name = $3, schedule = $4, format = $5, compression = $6,
+		path_template = $7, destination = $8, state = $9, pause_reason = $10,
+		spec_version = spec_version + 1, updated_at = now()
+	WHERE id = $1 RETURNING spec_version`
+
+func updateExportArgs(e schemas.Export) []any {
+	return []any{
+		e.ID, e.IntegrationID, e.Name, e.Schedule, e.Format, e.Compression,
+		e.PathTemplate, asURL(&e.Destination), e.State, e.PauseReason,
+	}
+}
+
 // UpdateExport makes an export's specification equal the value given, raises
 // its spec version and returns that. The slug, the ledger (DeliveredSeq) and
 // AppliedVersion are not part of the specification and stay. A name that
 // another live export of the org has is a *ConflictError.
 func (t *Tx) UpdateExport(ctx context.Context, e schemas.Export) (specVersion int, err error) {
-	err = t.scan(ctx, "update an export", []any{&specVersion}, `
-		UPDATE export SET integration_id = $2, name = $3, schedule = $4, format = $5, compression = $6,
-			path_template = $7, destination = $8, state = $9, pause_reason = $10,
-			spec_version = spec_version + 1, updated_at = now()
-		WHERE id = $1 RETURNING spec_version`,
-		e.ID, e.IntegrationID, e.Name, e.Schedule, e.Format, e.Compression,
-		e.PathTemplate, asURL(&e.Destination), e.State, e.PauseReason)
+	err = t.scan(ctx, "update an export", []any{&specVersion}, updateExport, updateExportArgs(e)...)
 	return specVersion, err
+}
+
+// UpdateExports is UpdateExport for many, in one round trip: an integration may
+// have thousands.
+func (t *Tx) UpdateExports(ctx context.Context, exports []schemas.Export) error {
+	var batch pgx.Batch
+	for _, e := range exports {
+		batch.Queue(updateExport, updateExportArgs(e)...)
+	}
+	return wrap("update exports", t.tx.SendBatch(ctx, &batch).Close())
 }
 
 // LockSchedule makes this transaction, until it ends, the only one that brings
