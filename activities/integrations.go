@@ -146,17 +146,17 @@ func moveIntegration(ctx context.Context, tx *postgres.Tx, integration schemas.I
 		return err
 	}
 	outcome := schemas.OperationOutcome{PreviousDestination: integration.Destination}
-	for _, export := range linked {
+	for n := range linked {
 		if op.Params.Retarget {
-			export.Destination = to
+			linked[n].Destination = to
 			outcome.ExportsRetargeted++
 		} else {
-			pause(&export, schemas.PausedByDestinationUpdate)
+			pause(&linked[n], schemas.PausedByDestinationUpdate)
 			outcome.ExportsPaused++
 		}
-		if _, err := tx.UpdateExport(ctx, export); err != nil {
-			return err
-		}
+	}
+	if err := tx.UpdateExports(ctx, linked); err != nil {
+		return err
 	}
 	if err := tx.SetOperationOutcome(ctx, op.ID, outcome); err != nil {
 		return err
@@ -181,9 +181,23 @@ func (a *Integrations) FinishOperation(ctx context.Context, in schemas.Operation
 	return toTemporal(ctx, err)
 }
 
-// FailOperation ends an operation that cannot be carried out.
+// FailOperation ends an operation that cannot be carried out. A place that it
+// was to move the integration to is free again.
 func (a *Integrations) FailOperation(ctx context.Context, in schemas.FailOperationInput) error {
 	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) error {
+		integration, err := tx.LockIntegration(ctx, in.IntegrationID)
+		if err != nil {
+			return err
+		}
+		op, err := tx.LockOperation(ctx, in.OperationID)
+		if err != nil {
+			return err
+		}
+		if op.Kind == schemas.OpUpdateDestination && !op.Status.Ended() {
+			if err := tx.ReleaseDestinations(ctx, integration.ID, &integration.Destination); err != nil {
+				return err
+			}
+		}
 		return tx.EndOperation(ctx, in.OperationID, schemas.OperationFailed, in.Message)
 	})
 	return toTemporal(ctx, err)

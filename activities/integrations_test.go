@@ -220,6 +220,26 @@ func TestUpdateDestinationPauses(t *testing.T) {
 	refused(t, a.UpdateDestination, m.op, "the operation has succeeded")
 }
 
+// Invariant 4: a move that cannot be carried out leaves no claim behind, which
+// nobody could give up any more but by deleting the integration.
+func TestAFailedMoveGivesUpItsPlace(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	a := &activities.Integrations{Store: b.Store}
+	m := b.moving(false)
+	fail := schemas.FailOperationInput{OperationRef: m.op, Message: "broken"}
+	mustDo(t, a.FailOperation, fail)
+	require.Equal(t, schemas.OperationFailed, b.operation(m.op.OperationID).Status)
+	require.True(t, b.isFree(m.to))
+	require.False(t, b.isFree(m.integration.Destination))
+
+	b.in(func(ctx context.Context, tx *postgres.Tx) error {
+		return tx.ClaimDestination(ctx, m.integration.ID, m.to) // for the next attempt
+	})
+	mustDo(t, a.FailOperation, fail)
+	require.False(t, b.isFree(m.to), "a repetition gives up nothing that is not its own")
+}
+
 func TestUpdateDestinationRetargets(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
