@@ -205,7 +205,7 @@ func checkJSON(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(body) > 0 && !(utf8.Valid(body) && json.Valid(body)) {
+	if len(body) > 0 && (!utf8.Valid(body) || !json.Valid(body)) {
 		return newProblem(http.StatusBadRequest, "The body is not a JSON document in UTF-8.")
 	}
 	c.Request.Body = io.NopCloser(bytes.NewReader(body))
