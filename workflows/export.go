@@ -30,12 +30,13 @@ func deliver(ctx workflow.Context, in schemas.ExportInput, turn int) (more bool,
 	var a *activities.Exports
 	var begun schemas.BeginRunResult
 	info := workflow.GetInfo(ctx).WorkflowExecution
-	err = workflow.ExecuteActivity(recording(ctx, "what is there to deliver?"), a.BeginRun, schemas.BeginRunInput{
+	still, _ := workflow.NewDisconnectedContext(ctx) // a run that was opened must be known, to be ended
+	err = workflow.ExecuteActivity(recording(still, "what is there to deliver?"), a.BeginRun, schemas.BeginRunInput{
 		ExportInput: in,
 		WorkflowID:  info.ID,
 		RunID:       info.RunID,
 		Turn:        turn,
-	}).Get(ctx, &begun)
+	}).Get(still, &begun)
 	if err != nil {
 		return false, err
 	}

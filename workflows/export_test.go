@@ -22,6 +22,7 @@ type book struct {
 	mu       sync.Mutex
 	calls    []string
 	backlog  int // windows not delivered
+	begin    func()
 	write    func() error
 	failures []schemas.RecordFailureInput
 }
@@ -34,6 +35,9 @@ func (b *book) note(call string) {
 
 func (b *book) BeginRun(_ context.Context, in schemas.BeginRunInput) (schemas.BeginRunResult, error) {
 	b.note("BeginRun")
+	if b.begin != nil {
+		b.begin()
+	}
 	if b.backlog == 0 {
 		return schemas.BeginRunResult{Reason: "everything is delivered"}, nil
 	}
@@ -157,5 +161,25 @@ func TestExportCancelled(t *testing.T) {
 	require.True(t, temporal.IsCanceledError(err), "%v", err)
 	require.NotContains(t, b.calls, "FinishRun")
 	require.Len(t, b.failures, 1)
+	require.True(t, b.failures[0].Cancelled)
+}
+
+// A run that was opened while the workflow was being cancelled is ended, or the
+// delete that cancels it would wait for it in vain.
+func TestExportCancelledWhileItBegins(t *testing.T) {
+	t.Parallel()
+	b := &book{backlog: 1}
+	err := runExport(b, func(env *testsuite.TestWorkflowEnvironment) {
+		cancelled := make(chan struct{})
+		b.begin = func() {
+			env.RegisterDelayedCallback(func() {
+				env.CancelWorkflow()
+				env.RegisterDelayedCallback(func() { close(cancelled) }, 0)
+			}, 0)
+			<-cancelled
+		}
+	})
+	require.True(t, temporal.IsCanceledError(err), "%v", err)
+	require.Equal(t, []string{"BeginRun", "RecordFailure"}, b.calls)
 	require.True(t, b.failures[0].Cancelled)
 }
