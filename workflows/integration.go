@@ -46,7 +46,9 @@ type integration struct {
 }
 
 func (e *integration) run(ctx workflow.Context) error {
-	for e.state.Status != schemas.IntegrationDeleted {
+	// A command that is there although all is deleted is answered all the same:
+	// the run that carried it out may have been terminated before it said so.
+	for e.state.Status != schemas.IntegrationDeleted || e.inbox.HasPending() {
 		e.requestProvisioning(ctx)
 		e.remind(ctx)
 		workflow.SetCurrentDetails(ctx, e.state.Markdown())
@@ -70,6 +72,11 @@ func (e *integration) input() schemas.IntegrationInput {
 	return schemas.IntegrationInput{OrgID: e.ref.OrgID, IntegrationID: e.ref.IntegrationID, State: &e.state}
 }
 
+// leaving tells whether the deletion has begun, which nothing takes back.
+func (e *integration) leaving() bool {
+	return e.state.Status == schemas.IntegrationDeleting || e.state.Status == schemas.IntegrationDeleted
+}
+
 // load finds out where the integration stands. That is "provisioning", unless
 // this run replaces one that somebody terminated.
 func (e *integration) load(ctx workflow.Context) error {
@@ -84,10 +91,9 @@ func (e *integration) load(ctx workflow.Context) error {
 		Status:      found.Status,
 		Access:      found.Access,
 		Check:       found.Check,
-		Requested:   found.Status != schemas.IntegrationProvisioning,
 		WaitingFrom: workflow.Now(ctx),
 	}
-	if e.state.Access == schemas.AccessChecking {
+	if e.state.Access == schemas.AccessChecking && !e.leaving() {
 		return e.checkAccess(ctx)
 	}
 	return nil

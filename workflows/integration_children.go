@@ -53,7 +53,7 @@ func (e *integration) checkAccess(ctx workflow.Context) error {
 
 // accessChanged takes the report of the newest access check.
 func (e *integration) accessChanged(ctx workflow.Context, signal schemas.AccessChanged) error {
-	if signal.Check != e.state.Check || e.state.Access != schemas.AccessChecking {
+	if signal.Check != e.state.Check || e.state.Access != schemas.AccessChecking || e.leaving() {
 		workflow.GetLogger(ctx).Info("Report of a superseded access check ignored", "check", signal.Check)
 		return nil
 	}

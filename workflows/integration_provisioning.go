@@ -9,9 +9,10 @@ import (
 )
 
 // requestProvisioning hands the request to the provisioner, once, without
-// waiting for it: a delete must not have to.
+// waiting for it: a delete must not have to. A workflow that comes back does so
+// whatever has been provisioned: the creation may still have to be finished.
 func (e *integration) requestProvisioning(ctx workflow.Context) {
-	if e.state.Requested || e.request != nil || e.state.Status != schemas.IntegrationProvisioning {
+	if e.state.Requested || e.request != nil || e.leaving() {
 		return
 	}
 	var a *activities.Provisioning

@@ -349,8 +349,41 @@ func TestIntegrationComesBack(t *testing.T) {
 	op := l.world.operation()
 	l.run(func(env *testsuite.TestWorkflowEnvironment) { signalCommand(env, schemas.SignalUpdateDestination, op) })
 	require.Equal(t, schemas.OperationSucceeded, l.world.outcome(op))
-	require.Zero(t, l.world.count("RequestProvisioning"))
+	require.Equal(t, 1, l.world.count("RequestProvisioning"), "the creation may not have ended yet")
 	require.Equal(t, 6, l.world.check, "one check for the lost one, one for the new destination")
+}
+
+// Invariant 4: a delete whose workflow was terminated at the very end still
+// ends, and as what it is.
+func TestIntegrationComesBackDeleted(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.settle = 0
+	l.world.status = schemas.IntegrationDeleted
+	op := l.world.operation()
+	l.run(func(env *testsuite.TestWorkflowEnvironment) { signalCommand(env, schemas.SignalDelete, op) })
+	require.True(t, l.over)
+	require.Equal(t, schemas.OperationSucceeded, l.world.outcome(op))
+	require.Equal(t, 1, l.world.count("mail:integration-deleted"))
+	require.Zero(t, l.world.count("RequestProvisioning"))
+}
+
+// Invariant 5: an access check that reports to an integration whose deletion
+// has failed half-way does not bring it back.
+func TestIntegrationStaysDeleting(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.provision()
+	l.world.fail["RevokeCredentials"] = func() error {
+		return temporal.NewNonRetryableApplicationError("no such row", schemas.ErrorNotFound, nil)
+	}
+	op := l.world.operation()
+	l.run(func(env *testsuite.TestWorkflowEnvironment) { signalCommand(env, schemas.SignalDelete, op) })
+	require.Equal(t, schemas.OperationFailed, l.world.outcome(op))
+	l.run(func(env *testsuite.TestWorkflowEnvironment) {
+		env.SignalWorkflow(schemas.SignalAccessChanged.Name, schemas.AccessChanged{Check: l.world.check, Access: schemas.AccessGranted})
+	})
+	require.Equal(t, schemas.IntegrationDeleting, l.in.State.Status)
 }
 
 func TestIntegrationAnswersItsState(t *testing.T) {

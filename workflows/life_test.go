@@ -24,13 +24,18 @@ type life struct {
 	world *world
 	in    schemas.IntegrationInput
 	over  bool // the workflow has completed
+
+	settle time.Duration // before a run gets its signals; 0 is signal with start
 }
 
 func newLife(t *testing.T) *life {
-	return &life{t: t, world: newWorld(), in: schemas.IntegrationInput{OrgID: uuid.New(), IntegrationID: uuid.New()}}
+	return &life{
+		t: t, world: newWorld(), settle: time.Minute,
+		in: schemas.IntegrationInput{OrgID: uuid.New(), IntegrationID: uuid.New()},
+	}
 }
 
-// run is one run, with do called when it has had a moment to settle.
+// run is one run, with do called when it has had its moment to settle.
 func (l *life) run(do func(env *testsuite.TestWorkflowEnvironment)) *testsuite.TestWorkflowEnvironment {
 	l.t.Helper()
 	require.False(l.t, l.over, "the integration's life is over")
@@ -39,7 +44,7 @@ func (l *life) run(do func(env *testsuite.TestWorkflowEnvironment)) *testsuite.T
 	env.RegisterWorkflowWithOptions(l.accessCheck, workflow.RegisterOptions{Name: schemas.WorkflowAccessCheck})
 	env.RegisterWorkflowWithOptions(l.notice, workflow.RegisterOptions{Name: schemas.WorkflowNotice})
 	env.OnRequestCancelExternalWorkflow(mock.Anything, schemas.AccessCheckWorkflowID(l.in.IntegrationID), "").Return(nil).Maybe()
-	env.RegisterDelayedCallback(func() { do(env) }, time.Minute)
+	env.RegisterDelayedCallback(func() { do(env) }, l.settle)
 	env.ExecuteWorkflow(workflows.Integration, l.in)
 	require.True(l.t, env.IsWorkflowCompleted())
 	err := env.GetWorkflowError()
