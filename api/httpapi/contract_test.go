@@ -66,6 +66,8 @@ func TestServicePages(t *testing.T) {
 	require.Equal(t, schemas.OpenAPI, s.get(t, "", "/openapi.yaml").body)
 	docs := string(s.get(t, "", "/docs").body)
 	require.Contains(t, docs, "POST /v1/integrations/{integration_id}/destination")
+	require.Contains(t, docs, "<td><code>schedule.kind</code> (required)</td><td>interval | daily | weekly | cron</td>", "what to send")
+	require.Contains(t, docs, "<td><code>delete_exports</code></td><td>boolean</td>")
 	var metrics string
 	require.Eventually(t, func() bool { // requests are counted when their answer has left
 		metrics = string(s.get(t, "", "/metrics").body)

@@ -1,16 +1,10 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
-	_ "embed"
-	"fmt"
-	"html/template"
 	"net/http"
-	"slices"
 	"time"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
@@ -44,49 +38,4 @@ func (a *api) ready(c *gin.Context) {
 		return
 	}
 	c.String(http.StatusOK, "ready\n")
-}
-
-//go:embed docs.html
-var docsHTML string
-
-var docsTemplate = template.Must(template.New("docs").Parse(docsHTML))
-
-type docsGroup struct {
-	Name, Description string
-	Calls             []docsCall
-}
-
-type docsCall struct{ Method, Path, Summary, Description string }
-
-// renderDocs makes the page for people from the contract. It never changes
-// while the program runs.
-func renderDocs(document *openapi3.T) ([]byte, error) {
-	var groups []docsGroup
-	for _, tag := range document.Tags {
-		groups = append(groups, docsGroup{Name: tag.Name, Description: tag.Description, Calls: callsOf(document, tag.Name)})
-	}
-	var page bytes.Buffer
-	err := docsTemplate.Execute(&page, map[string]any{
-		"Title": document.Info.Title, "Description": document.Info.Description, "Groups": groups,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("render the documentation page: %w", err)
-	}
-	return page.Bytes(), nil
-}
-
-func callsOf(document *openapi3.T, tag string) []docsCall {
-	var calls []docsCall
-	for _, path := range document.Paths.InMatchingOrder() {
-		item := document.Paths.Value(path)
-		for method, operation := range item.Operations() {
-			if slices.Contains(operation.Tags, tag) {
-				calls = append(calls, docsCall{Method: method, Path: path, Summary: operation.Summary, Description: operation.Description})
-			}
-		}
-	}
-	slices.SortFunc(calls, func(a, b docsCall) int {
-		return slices.Compare([]string{a.Path, a.Method}, []string{b.Path, b.Method})
-	})
-	return calls
 }
