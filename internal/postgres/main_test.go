@@ -125,6 +125,16 @@ func (b bundle) addOperation(kind schemas.OperationKind, change func(*schemas.Op
 	return op
 }
 
+func (b bundle) operation(id uuid.UUID) (op schemas.Operation) {
+	b.t.Helper()
+	b.in(func(tx *postgres.Tx) {
+		var err error
+		op, err = tx.Operation(b.t.Context(), id)
+		require.NoError(b.t, err)
+	})
+	return op
+}
+
 // addRun allocates a window from first to last and begins a run of it.
 func (b bundle) addRun(e schemas.Export, first, last int64) (schemas.Window, schemas.Run) {
 	b.t.Helper()
