@@ -238,6 +238,34 @@ func TestOperationLife(t *testing.T) {
 	require.Zero(t, stranded(0, 0))
 }
 
+// Invariant 4: operations that wait for days, for an operator, do not keep
+// reconcile from sending new ones, however many they are.
+func TestStrandedOperationsTakeTurns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	integration := b.addIntegration("s3://logs/")
+	add := func() schemas.Operation {
+		return b.addOperation(schemas.OpCreateIntegration, func(op *schemas.Operation) { op.IntegrationID = &integration.ID })
+	}
+	first := func() (op schemas.Operation) {
+		b.asOperator(func(tx *postgres.Tx) {
+			stranded, err := tx.StrandedOperations(t.Context(), 0, 0, 1)
+			require.NoError(t, err)
+			op = stranded[0]
+		})
+		return op
+	}
+	send := func(op schemas.Operation) {
+		b.in(func(tx *postgres.Tx) { require.NoError(t, tx.MarkOperationSent(t.Context(), op.ID)) })
+	}
+	older, newer := add(), add()
+	require.Equal(t, older, first())
+	send(older)
+	require.Equal(t, newer, first(), "it was never sent")
+	send(newer)
+	require.Equal(t, older, first(), "its turn is the longest ago")
+}
+
 func TestOperationsAreListedNewestFirst(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -109,12 +109,12 @@ func (t *Tx) changeOperation(ctx context.Context, attempt, sql string, id uuid.U
 	return t.scan(ctx, attempt, []any{&id}, `SELECT id FROM operation WHERE id = $1`, id)
 }
 
-// StrandedOperations lists at most limit operations, oldest first, that have
-// not ended and seem to be forgotten: those that Temporal did not get within
-// unsent, and those that it got longer than silent ago.
+// StrandedOperations lists at most limit operations that have not ended and
+// seem to be forgotten: those that Temporal did not get within unsent, oldest
+// first, and then those that it got longer than silent ago, in turn.
 func (t *Tx) StrandedOperations(ctx context.Context, unsent, silent time.Duration, limit int) ([]schemas.Operation, error) {
 	return queryAll(ctx, t, "list stranded operations", scanOperation, selectOperation+`
 		WHERE ended_at IS NULL AND
 			CASE WHEN sent_at IS NULL THEN created_at <= now() - $1::interval ELSE sent_at <= now() - $2::interval END
-		ORDER BY created_at LIMIT $3`, unsent, silent, limit)
+		ORDER BY sent_at NULLS FIRST, created_at LIMIT $3`, unsent, silent, limit)
 }
