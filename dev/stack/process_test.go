@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -48,7 +50,10 @@ func TestProcessThatIsNeverReady(t *testing.T) {
 // Stop asks first; Kill does not, and takes the server's own children along.
 func TestProcessEnds(t *testing.T) {
 	t.Parallel()
-	polite, err := startProcess(t.Context(), book(), script("polite", `trap "exit 7" TERM; while :; do sleep 0.01; done`))
+	trapped := filepath.Join(t.TempDir(), "trapped")
+	willing := script("polite", `trap "exit 7" TERM; touch "`+trapped+`"; while :; do sleep 0.01; done`)
+	willing.ready = func(context.Context) error { _, err := os.Stat(trapped); return err }
+	polite, err := startProcess(t.Context(), book(), willing)
 	require.NoError(t, err)
 	require.NoError(t, polite.Stop())
 	var exit *exec.ExitError

@@ -140,12 +140,21 @@ func TestTakenPort(t *testing.T) {
 	defer func() { require.NoError(t, taken.Close()) }()
 	port := strconv.Itoa(taken.Addr().(*net.TCPAddr).Port)
 	t.Setenv("AUDITFERRY_DEV_PORT_GCS", port)
+	t.Setenv("AUDITFERRY_DEV_PORT_API", unusedPort(t)) // make dev may have the fixed one
 	_, err = open(t, stack.Options{FixedPorts: true, Services: []stack.Service{stack.GCS}})
 	require.EqualError(t, err, "port "+port+" (gcs) is taken; stop the other process or set AUDITFERRY_DEV_PORT_GCS")
 
 	t.Setenv("AUDITFERRY_DEV_PORT_GCS", "many")
 	_, err = open(t, stack.Options{FixedPorts: true, Services: []stack.Service{stack.GCS}})
 	require.EqualError(t, err, "AUDITFERRY_DEV_PORT_GCS=many is not a port")
+}
+
+func unusedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }
 
 func TestUnknownService(t *testing.T) {
