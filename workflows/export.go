@@ -21,6 +21,9 @@ func Export(ctx workflow.Context, in schemas.ExportInput) error {
 		if err != nil || !more {
 			return err
 		}
+		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
+			break // the lists of objects are what makes a history large
+		}
 	}
 	return workflow.NewContinueAsNewError(ctx, Export, in)
 }
