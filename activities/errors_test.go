@@ -10,8 +10,8 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
-// Section 7 of DESIGN.md: each kind has its type, and is retried until its
-// budget is spent, counted from when the activity was first scheduled.
+// Each kind has its type, and is retried until its budget is spent, counted
+// from when the activity was first scheduled.
 func TestErrorKindsBecomeTemporalErrors(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -9,7 +9,7 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
-// Section 4 of DESIGN.md, "Delete"; Invariant 4: once.
+// Invariant 4: a delete is carried out once.
 func TestDeletePauses(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

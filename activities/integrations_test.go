@@ -192,7 +192,7 @@ func (b *bundle) moving(retarget bool) moving {
 	return m
 }
 
-// Section 4 of DESIGN.md, "Update destination"; Invariant 4: once.
+// Invariant 4: an update of the destination is carried out once.
 func TestUpdateDestinationPauses(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

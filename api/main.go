@@ -27,10 +27,10 @@ import (
 )
 
 func main() {
-	flag.Usage = usage
+	flag.Usage = func() { fmt.Fprint(os.Stderr, config.Usage[config.API]("api")) }
 	flag.Parse()
 	if flag.NArg() > 0 {
-		usage()
+		flag.Usage()
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -39,14 +39,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "api:", err)
 		os.Exit(1)
 	}
-}
-
-func usage() {
-	variables, err := config.Usage[config.API]()
-	if err != nil {
-		variables = err.Error()
-	}
-	fmt.Fprintf(os.Stderr, "api takes no arguments. It is configured by TEMPORAL_* and these environment variables:\n%s", variables)
 }
 
 func run(ctx context.Context) error {

@@ -89,7 +89,7 @@ func runExport(b *book, script func(*testsuite.TestWorkflowEnvironment)) error {
 	return env.GetWorkflowError()
 }
 
-// An idle run costs one activity, a small one three (DESIGN, section 6).
+// An idle run costs one activity, a small one three.
 func TestExportCost(t *testing.T) {
 	t.Parallel()
 	idle, small := &book{}, &book{backlog: 1}

@@ -27,7 +27,7 @@ type Mail struct {
 
 // To reads all mail to an address, oldest first.
 func (i Inbox) To(ctx context.Context, address string) ([]Mail, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, i.Stack.Mail.Page+"/api/email", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, i.Stack.Mail.Mails, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read the inbox: %w", err)
 	}

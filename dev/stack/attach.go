@@ -24,7 +24,7 @@ func Attach(ctx context.Context, dir string) (*Stack, error) {
 	s.Temporal = TemporalServer{Address: address(at[PortTemporal]), UI: "http://" + address(at[PortTemporalUI])}
 	s.S3 = s3Server(at[PortS3], at[PortS3IAM])
 	s.Azurite = azuriteServer(at[PortAzurite])
-	s.Mail = MailServer{SMTP: address(at[PortSMTP]), Page: "http://" + address(at[PortMail])}
+	s.Mail = mailServer(address(at[PortSMTP]), address(at[PortMail]))
 	s.OIDC = s.oidcServer(at[PortOIDC])
 	s.API = APIServer{URL: s.publicURL(), OperatorKey: operatorKey}
 	s.CloudAdmin = "http://" + address(at[PortClouds])

@@ -10,7 +10,8 @@ import (
 // MailServer catches every mail and delivers none.
 type MailServer struct {
 	SMTP    string // host:port, without encryption and login
-	Page    string // URL of the inbox; the REST API is at Page + "/api/email"
+	Page    string // URL of the inbox
+	Mails   string // URL of the inbox as JSON
 	Process *Process
 }
 
@@ -23,18 +24,28 @@ func (s *Stack) startMail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	page := "http://" + address(web)
 	process, err := s.run(ctx, program{
 		name: "mail", path: "node",
 		args: []string{
 			s.tools[tools.MailDev], "--ip", "127.0.0.1", "--smtp", strconv.Itoa(smtp),
 			"--web-ip", "127.0.0.1", "--web", strconv.Itoa(web), "--hide-extensions", "STARTTLS", "--silent",
 		},
-		ready: answers(page + "/api/healthz"),
+		ready: answers("http://" + address(web) + "/api/healthz"),
 	})
 	if err != nil {
 		return err
 	}
-	s.Mail = MailServer{SMTP: address(smtp), Page: page, Process: process}
+	s.Mail = mailServer(address(smtp), address(web))
+	s.Mail.Process = process
 	return nil
+}
+
+func mailServer(smtp, web string) MailServer {
+	return MailServer{
+		SMTP: smtp,
+		// It finds no index by itself below a folder whose name begins with a
+		// dot, as that of our tools does.
+		Page:  "http://" + web + "/index.html",
+		Mails: "http://" + web + "/api/email",
+	}
 }

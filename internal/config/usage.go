@@ -7,15 +7,16 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Usage lists the environment variables of a program, one a line, with their
-// defaults.
-func Usage[Program API | Worker]() (string, error) {
+// Usage tells how a program is run: the environment variables, one a line, with
+// their defaults.
+func Usage[Program API | Worker](name string) string {
 	var program Program
 	variables, err := env.GetFieldParamsWithOptions(&program, env.Options{Prefix: prefix})
 	if err != nil {
-		return "", fmt.Errorf("list the configuration: %w", err)
+		return fmt.Sprintf("%s: list the configuration: %s\n", name, err)
 	}
 	var b strings.Builder
+	fmt.Fprintf(&b, "%s takes no arguments. It is configured by TEMPORAL_* and these environment variables:\n", name)
 	for _, v := range variables {
 		switch {
 		case v.Required:
@@ -26,5 +27,5 @@ func Usage[Program API | Worker]() (string, error) {
 			fmt.Fprintf(&b, "  %s\n", v.Key)
 		}
 	}
-	return b.String(), nil
+	return b.String()
 }
