@@ -1,8 +1,10 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -113,7 +115,7 @@ func (s *Service) RelinkExport(ctx context.Context, call Call, in RelinkExport) 
 		export.IntegrationID, export.Destination = integration.ID, integration.Destination
 		export.PauseReason = schemas.PausedByAdmin // the other reasons are settled by this
 		return nil
-	})
+	}, in.IntegrationID)
 }
 
 // DeleteExport is a request to delete an export for good.
@@ -188,14 +190,15 @@ func alreadyDeleted() error {
 	return conflict("The export has been deleted. Create a new one.")
 }
 
-// changeExport is how every command that changes an export runs.
-func (s *Service) changeExport(ctx context.Context, call Call, id uuid.UUID, kind schemas.OperationKind, request any, change func(*postgres.Tx, *schemas.Export) error) (schemas.Operation, error) {
+// changeExport is how every command that changes an export runs. Also names the
+// integrations that change looks at, beside the export's own.
+func (s *Service) changeExport(ctx context.Context, call Call, id uuid.UUID, kind schemas.OperationKind, request any, change func(*postgres.Tx, *schemas.Export) error, also ...uuid.UUID) (schemas.Operation, error) {
 	org, err := call.admin()
 	if err != nil {
 		return schemas.Operation{}, err
 	}
 	return s.command(ctx, org, call, request, func(tx *postgres.Tx) (schemas.Operation, error) {
-		export, err := lockExport(ctx, tx, id)
+		export, err := lockExport(ctx, tx, id, also...)
 		if err != nil {
 			return schemas.Operation{}, err
 		}
@@ -209,16 +212,21 @@ func (s *Service) changeExport(ctx context.Context, call Call, id uuid.UUID, kin
 	})
 }
 
-// lockExport locks an export and, before it, its integration: a workflow that
-// updates or deletes the integration changes all its exports at once, and holds
-// the integration's lock meanwhile.
-func lockExport(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (schemas.Export, error) {
+// lockExport locks an export and, before it, its integration and the others: a
+// workflow that updates or deletes an integration changes all its exports at
+// once, and holds the integration's lock meanwhile.
+func lockExport(ctx context.Context, tx *postgres.Tx, id uuid.UUID, others ...uuid.UUID) (schemas.Export, error) {
 	export, err := tx.Export(ctx, id)
 	if err != nil {
 		return schemas.Export{}, missing(err, "export")
 	}
-	if _, err := tx.LockIntegration(ctx, export.IntegrationID); err != nil {
-		return schemas.Export{}, err
+	integrations := append([]uuid.UUID{export.IntegrationID}, others...)
+	// In one order, or two commands could each wait for what the other holds.
+	slices.SortFunc(integrations, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	for _, integration := range integrations {
+		if _, err := tx.LockIntegration(ctx, integration); err != nil {
+			return schemas.Export{}, missing(err, "integration")
+		}
 	}
 	locked, err := tx.LockExport(ctx, id)
 	if err != nil {

@@ -1,9 +1,12 @@
 package service_test
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/auditferry/auditferry/api/service"
@@ -56,4 +59,39 @@ func TestRelinkSupersedesTheRunInFlight(t *testing.T) {
 			return err
 		})
 	}
+}
+
+// Exports that trade their integrations do not wait for each other for ever,
+// which Postgres ends with an error for one of them.
+func TestConcurrentRelinksTakeTurns(t *testing.T) {
+	t.Parallel()
+	b := setup(t, ignore, nil)
+	var integrations [2]uuid.UUID
+	for i := range integrations {
+		op, err := b.create(t.Context(), fmt.Sprintf("gs://acme-%d-audit/", i))
+		require.NoError(t, err)
+		integrations[i] = *op.IntegrationID
+	}
+	var exports [8]uuid.UUID // so many that trying again does not always help
+	for i := range exports {
+		op, err := b.CreateExport(t.Context(), b.call(), service.CreateExport{
+			Name: fmt.Sprint("hourly ", i), IntegrationID: integrations[i%2], Schedule: schemas.Schedule{Kind: schemas.ScheduleInterval, Every: "1h"},
+		})
+		require.NoError(t, err)
+		exports[i] = *op.ExportID
+		_, err = b.PauseExport(t.Context(), b.call(), service.PauseExport{ExportID: exports[i]})
+		require.NoError(t, err)
+	}
+	var all sync.WaitGroup
+	for i, export := range exports {
+		all.Go(func() {
+			for turn := range 10 {
+				_, err := b.RelinkExport(t.Context(), b.call(), service.RelinkExport{
+					ExportID: export, IntegrationID: integrations[(i+turn+1)%2],
+				})
+				assert.NoError(t, err)
+			}
+		})
+	}
+	all.Wait()
 }
