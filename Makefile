@@ -17,7 +17,7 @@ setup: ## Get everything that development needs (minutes the first time, then no
 
 .PHONY: dev
 dev: ## Start everything on this machine, with an organization in it; Ctrl-C ends it
-	@$(GO) run ./dev up
+	@$(GO) build -o .dev/bin/dev ./dev && exec .dev/bin/dev up # go run calls Ctrl-C an error
 
 .PHONY: demo
 demo: ## Play the whole story without a person and print what was delivered
