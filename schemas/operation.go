@@ -73,7 +73,7 @@ type Operation struct {
 // says so.
 type OperationParams struct {
 	Destination *Destination `json:"destination,omitempty"`    // update_destination
-	Retarget    bool         `json:"retarget,omitempty"`       // update_destination, resume_export
+	Retarget    bool         `json:"retarget,omitempty"`       // update_destination
 	DeleteLinks bool         `json:"delete_exports,omitempty"` // delete_integration
 	Credentials *Credentials `json:"credentials,omitempty"`    // provision
 }

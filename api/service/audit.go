@@ -13,6 +13,22 @@ import (
 // may not use it, so that nobody can forge them.
 const ownActions = "auditferry."
 
+// actionOf names the audit event with which an operation begins.
+var actionOf = map[schemas.OperationKind]string{
+	schemas.OpCreateIntegration: "integration.created",
+	schemas.OpProvision:         "integration.credentials_handed_in",
+	schemas.OpUpdateDestination: "integration.destination_update_requested",
+	schemas.OpCheckAccess:       "integration.access_check_requested",
+	schemas.OpDeleteIntegration: "integration.delete_requested",
+	schemas.OpCreateExport:      "export.created",
+	schemas.OpEditExport:        "export.edited",
+	schemas.OpPauseExport:       "export.paused",
+	schemas.OpResumeExport:      "export.resumed",
+	schemas.OpRelinkExport:      "export.relinked",
+	schemas.OpRunExport:         "export.run_requested",
+	schemas.OpDeleteExport:      "export.deleted",
+}
+
 // audit records in the organization's audit log that the caller did something.
 // It comes last in a transaction: it locks the organization's log, which
 // products want to write to.

@@ -137,7 +137,7 @@ func (s *Service) DeleteExport(ctx context.Context, call Call, in DeleteExport) 
 			return firstDelete(ctx, tx, export)
 		}
 		export.State, export.PauseReason = schemas.ExportDeleted, ""
-		return s.askExport(ctx, tx, call.Caller, export, schemas.OpDeleteExport)
+		return askExport(ctx, tx, call.Caller, export, schemas.OpDeleteExport)
 	})
 }
 
@@ -208,7 +208,7 @@ func (s *Service) changeExport(ctx context.Context, call Call, id uuid.UUID, kin
 		if err := change(tx, &export); err != nil {
 			return schemas.Operation{}, err
 		}
-		return s.askExport(ctx, tx, call.Caller, export, kind)
+		return askExport(ctx, tx, call.Caller, export, kind)
 	})
 }
 
@@ -240,7 +240,7 @@ func lockExport(ctx context.Context, tx *postgres.Tx, id uuid.UUID, others ...uu
 
 // askExport writes the export as it should be, and the operation that ends
 // when its schedule is.
-func (s *Service) askExport(ctx context.Context, tx *postgres.Tx, caller Caller, export schemas.Export, kind schemas.OperationKind) (schemas.Operation, error) {
+func askExport(ctx context.Context, tx *postgres.Tx, caller Caller, export schemas.Export, kind schemas.OperationKind) (schemas.Operation, error) {
 	version, err := tx.UpdateExport(ctx, export)
 	if err != nil {
 		return schemas.Operation{}, err

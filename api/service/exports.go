@@ -120,14 +120,14 @@ func (s *Service) CreateExport(ctx context.Context, call Call, in CreateExport) 
 		export.Destination = integration.Destination
 		export.CreatedAt = now()
 		export.UpdatedAt = export.CreatedAt
-		return s.startExport(ctx, tx, call.Caller, export, in.StartFrom)
+		return startExport(ctx, tx, call.Caller, export, in.StartFrom)
 	})
 }
 
 // startExport writes a new export and its operation. The audit event comes
 // before the row for once: while its transaction holds the log, its number
 // divides the events before the creation from those after it.
-func (s *Service) startExport(ctx context.Context, tx *postgres.Tx, caller Caller, export schemas.Export, from schemas.StartFrom) (schemas.Operation, error) {
+func startExport(ctx context.Context, tx *postgres.Tx, caller Caller, export schemas.Export, from schemas.StartFrom) (schemas.Operation, error) {
 	op := newOperation(export.OrgID, schemas.OpCreateExport, caller)
 	op.ExportID, op.SpecVersion = &export.ID, export.SpecVersion
 	created, err := audit(ctx, tx, caller, actionOf[op.Kind], exportTarget(export),

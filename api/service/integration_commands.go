@@ -44,7 +44,7 @@ func (s *Service) UpdateDestination(ctx context.Context, call Call, in UpdateDes
 		if err := tx.ClaimDestination(ctx, integration.ID, destination); err != nil {
 			return schemas.Operation{}, err
 		}
-		return s.askIntegration(ctx, tx, call.Caller, integration, schemas.OpUpdateDestination,
+		return askIntegration(ctx, tx, call.Caller, integration, schemas.OpUpdateDestination,
 			schemas.OperationParams{Destination: &destination, Retarget: in.Retarget})
 	})
 }
@@ -80,7 +80,7 @@ func (s *Service) CheckAccess(ctx context.Context, call Call, in CheckAccess) (s
 		if integration.Credentials == nil {
 			return schemas.Operation{}, notProvisioned(integration)
 		}
-		return s.askIntegration(ctx, tx, call.Caller, integration, schemas.OpCheckAccess, schemas.OperationParams{})
+		return askIntegration(ctx, tx, call.Caller, integration, schemas.OpCheckAccess, schemas.OperationParams{})
 	})
 }
 
@@ -105,7 +105,7 @@ func (s *Service) Provision(ctx context.Context, call Call, in Provision) (schem
 		if err := invalid(in.Credentials.Validate(integration.Cloud)); err != nil {
 			return schemas.Operation{}, err
 		}
-		return s.askIntegration(ctx, tx, call.Caller, integration, schemas.OpProvision,
+		return askIntegration(ctx, tx, call.Caller, integration, schemas.OpProvision,
 			schemas.OperationParams{Credentials: &in.Credentials})
 	})
 }
@@ -137,7 +137,7 @@ func (s *Service) DeleteIntegration(ctx context.Context, call Call, in DeleteInt
 		if first, asked := find(earlier, schemas.OpDeleteIntegration); asked && first.Status != schemas.OperationFailed {
 			return first, nil
 		}
-		return s.askIntegration(ctx, tx, call.Caller, integration, schemas.OpDeleteIntegration,
+		return askIntegration(ctx, tx, call.Caller, integration, schemas.OpDeleteIntegration,
 			schemas.OperationParams{DeleteLinks: in.DeleteExports})
 	})
 }

@@ -131,7 +131,7 @@ func (s *Service) CreateIntegration(ctx context.Context, call Call, in CreateInt
 		if err := tx.ClaimDestination(ctx, integration.ID, integration.Destination); err != nil {
 			return schemas.Operation{}, err
 		}
-		return s.askIntegration(ctx, tx, call.Caller, integration, schemas.OpCreateIntegration, schemas.OperationParams{})
+		return askIntegration(ctx, tx, call.Caller, integration, schemas.OpCreateIntegration, schemas.OperationParams{})
 	})
 }
 
@@ -159,24 +159,8 @@ func (s *Service) integrationOf(in CreateIntegration) (schemas.Integration, erro
 	}, invalid(checkName(in.Name), err, grant.Validate(in.Cloud))
 }
 
-// actionOf names the audit events of the operations on integrations.
-var actionOf = map[schemas.OperationKind]string{
-	schemas.OpCreateIntegration: "integration.created",
-	schemas.OpProvision:         "integration.credentials_handed_in",
-	schemas.OpUpdateDestination: "integration.destination_update_requested",
-	schemas.OpCheckAccess:       "integration.access_check_requested",
-	schemas.OpDeleteIntegration: "integration.delete_requested",
-	schemas.OpCreateExport:      "export.created",
-	schemas.OpEditExport:        "export.edited",
-	schemas.OpPauseExport:       "export.paused",
-	schemas.OpResumeExport:      "export.resumed",
-	schemas.OpRelinkExport:      "export.relinked",
-	schemas.OpRunExport:         "export.run_requested",
-	schemas.OpDeleteExport:      "export.deleted",
-}
-
 // askIntegration writes an operation for the integration's workflow.
-func (s *Service) askIntegration(ctx context.Context, tx *postgres.Tx, caller Caller, integration schemas.Integration, kind schemas.OperationKind, params schemas.OperationParams) (schemas.Operation, error) {
+func askIntegration(ctx context.Context, tx *postgres.Tx, caller Caller, integration schemas.Integration, kind schemas.OperationKind, params schemas.OperationParams) (schemas.Operation, error) {
 	op := newOperation(integration.OrgID, kind, caller)
 	op.IntegrationID = &integration.ID
 	op.Params = params
