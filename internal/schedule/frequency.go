@@ -3,6 +3,7 @@ package schedule
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 	_ "time/tzdata" // time zones must not depend on what the machine has installed
@@ -84,10 +85,12 @@ func parse(s schemas.Schedule) (frequency, error) {
 	return f, err
 }
 
+// machineZone matches what a machine's own time zone folder may hold, or Go
+// takes for its own zone, and Temporal does not know or reads otherwise.
+var machineZone = regexp.MustCompile(`^(Local|localtime|posixrules|Factory|posix/.*|right/.*)$`)
+
 func loadZone(name string) (*time.Location, error) {
-	// Go takes "Local" for the machine's own zone, which says nothing to
-	// Temporal and differs from machine to machine.
-	if name == "Local" {
+	if machineZone.MatchString(name) {
 		return nil, &schemas.FieldError{Field: "schedule.time_zone", Message: "must be an IANA name such as Europe/Berlin; leave it out for UTC"}
 	}
 	zone, err := time.LoadLocation(name)

@@ -40,6 +40,9 @@ func TestValidateRefuses(t *testing.T) {
 		"schedule.jitter":   {{Kind: schemas.ScheduleDaily, At: "01:00", Jitter: "2h"}},
 		"schedule.time_zone": {
 			{Kind: schemas.ScheduleDaily, At: "01:00", TimeZone: "Local"},
+			{Kind: schemas.ScheduleDaily, At: "01:00", TimeZone: "localtime"},
+			{Kind: schemas.ScheduleDaily, At: "01:00", TimeZone: "posix/Europe/Berlin"},
+			{Kind: schemas.ScheduleDaily, At: "01:00", TimeZone: "right/Europe/Berlin"},
 			{Kind: schemas.ScheduleDaily, At: "01:00", TimeZone: "Berlin"},
 			{Kind: schemas.ScheduleInterval, Every: "1h", TimeZone: "../etc/passwd"},
 		},
