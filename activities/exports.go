@@ -33,9 +33,9 @@ type Limits struct {
 // of this length has a fifth of that.
 const maxParts = 300
 
-// compressionAtLeast is by how much compression shrinks events, at the least:
-// measured ratios of audit events are 6 and more. It only sets the number of
-// rows in a part.
+// compressionAtLeast is by how much compression is taken to shrink events, at
+// the least. It only sets the number of rows in a part; events that shrink less
+// make larger objects.
 const compressionAtLeast = 4
 
 // BeginRun chooses what to deliver: the window that an earlier run left

@@ -52,13 +52,6 @@ func (m *Memory) AddBucket(d schemas.Destination) {
 	}
 }
 
-// RemoveBucket deletes the destination's bucket with all that is in it.
-func (m *Memory) RemoveBucket(d schemas.Destination) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.buckets, bucketURL(d))
-}
-
 // Objects returns the contents of the destination's bucket by full key, those
 // outside of the prefix included.
 func (m *Memory) Objects(d schemas.Destination) map[string][]byte {
