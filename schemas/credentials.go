@@ -38,6 +38,7 @@ type GCPCredentials struct {
 
 var (
 	iamUserARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:user/[\w+=,.@/-]{1,512}$`)
+	awsAccount = regexp.MustCompile(`^\d{12}$`)
 	iamRoleARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,512}$`)
 	// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html;
 	// its length is checked apart, as Go's expressions count to 1,000 only.
@@ -104,18 +105,62 @@ func (c AzureCredentials) MemberSearch() string {
 	return name
 }
 
+// ClientID is the ID of the app that the consent URL asks consent for.
+func (c AzureCredentials) ClientID() string {
+	u, err := url.Parse(c.ConsentURL)
+	if err != nil {
+		return ""
+	}
+	return u.Query().Get("client_id")
+}
+
+// Identity names who writes with these credentials, as far as it matters who
+// else does: the external ID on AWS, where every integration has the service's
+// IAM user in common, and the app or service account elsewhere. It is "" for
+// empty credentials.
+func (c Credentials) Identity() string {
+	switch {
+	case c.AWS != nil:
+		return "aws-external-id:" + c.AWS.ExternalID
+	case c.Azure != nil:
+		return "azure-app:" + c.Azure.ClientID()
+	case c.GCP != nil:
+		return "gcp-service-account:" + c.GCP.ServiceAccount
+	default:
+		return ""
+	}
+}
+
 // Grant is what the admin tells us of their side: the role to assume (AWS) or
 // the tenant to ask (Azure). GCP needs neither.
 type Grant struct {
-	RoleARN  string `json:"role_arn,omitempty"`
-	TenantID string `json:"tenant_id,omitempty"`
+	RoleARN     string `json:"role_arn,omitempty"`
+	BucketOwner string `json:"bucket_owner,omitempty"` // AWS account ID of the bucket, if it is not the role's
+	TenantID    string `json:"tenant_id,omitempty"`
 }
+
+// BucketAccount is the AWS account that the bucket has to be of: the one that
+// was named, or else the role's. It is "" elsewhere than on AWS.
+func (g Grant) BucketAccount() string {
+	if g.BucketOwner != "" {
+		return g.BucketOwner
+	}
+	if parts := strings.Split(g.RoleARN, ":"); len(parts) > accountInARN {
+		return parts[accountInARN]
+	}
+	return ""
+}
+
+const accountInARN = 4 // arn:partition:service:region:account:resource
 
 // Validate checks that the grant has what the cloud needs and nothing else. It
 // returns a *FieldError.
 func (g Grant) Validate(cloud Cloud) error {
 	if cloud != AWS && g.RoleARN != "" {
 		return &FieldError{"role_arn", "belongs to AWS integrations only; leave it out"}
+	}
+	if cloud != AWS && g.BucketOwner != "" {
+		return &FieldError{"bucket_owner", "belongs to AWS integrations only; leave it out"}
 	}
 	if cloud != Azure && g.TenantID != "" {
 		return &FieldError{"tenant_id", "belongs to Azure integrations only; leave it out"}
@@ -124,6 +169,9 @@ func (g Grant) Validate(cloud Cloud) error {
 	case AWS:
 		if !iamRoleARN.MatchString(g.RoleARN) {
 			return &FieldError{"role_arn", "must look like arn:aws:iam::123456789012:role/name; copy it from the role's page in the IAM console"}
+		}
+		if g.BucketOwner != "" && !awsAccount.MatchString(g.BucketOwner) {
+			return &FieldError{"bucket_owner", "must be the 12 digits of the AWS account that the bucket is in; leave it out if that is the role's account"}
 		}
 	case Azure:
 		if id, err := uuid.Parse(g.TenantID); err != nil || id == uuid.Nil || len(g.TenantID) != 36 {

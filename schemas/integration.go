@@ -20,17 +20,6 @@ const (
 	IntegrationDeleted        IntegrationStatus = "deleted"
 )
 
-// Access tells whether the destination really accepts our writes now.
-type Access string
-
-// The access states.
-const (
-	AccessUnknown  Access = "unknown"
-	AccessChecking Access = "checking"
-	AccessGranted  Access = "granted"
-	AccessDenied   Access = "denied"
-)
-
 // Provisioner says who makes an integration's credentials.
 type Provisioner string
 
@@ -53,6 +42,7 @@ type Integration struct {
 	Status      IntegrationStatus `json:"status"`
 	Access      Access            `json:"access"`
 	Report      *AccessReport     `json:"access_report,omitempty"` // the newest check's
+	Ownership   Ownership         `json:"ownership"`
 	CreatedAt   time.Time         `json:"created_at"`
 	UpdatedAt   time.Time         `json:"updated_at"`
 	DeletedAt   *time.Time        `json:"deleted_at,omitempty"`
@@ -61,45 +51,6 @@ type Integration struct {
 // Live tells whether commands may still be given.
 func (i Integration) Live() bool {
 	return i.Status != IntegrationDeleting && i.Status != IntegrationDeleted
-}
-
-// AccessReport is the outcome of one probe, step by step.
-type AccessReport struct {
-	Granted   bool         `json:"granted"`
-	Steps     []AccessStep `json:"steps"`
-	CheckedAt time.Time    `json:"checked_at"`
-	Attempt   int          `json:"attempt"`
-	NextTryAt *time.Time   `json:"next_try_at,omitempty"` // nil when no further try will come by itself
-}
-
-// StepStatus is the outcome of one step of a probe.
-type StepStatus string
-
-// The step statuses.
-const (
-	StepOK      StepStatus = "ok"
-	StepWarning StepStatus = "warning" // exports work, but something is not as asked for
-	StepFailed  StepStatus = "failed"
-	StepSkipped StepStatus = "skipped" // an earlier step failed
-)
-
-// AccessStep is one thing a probe tried.
-type AccessStep struct {
-	Name    string     `json:"name"` // authenticate, write, list or delete
-	Status  StepStatus `json:"status"`
-	Kind    ErrorKind  `json:"kind,omitempty"`
-	Code    string     `json:"code,omitempty"`    // the cloud's own error code
-	Message string     `json:"message,omitempty"` // what happened and what to do
-}
-
-// Failure is the first failed step; ok is false when there is none.
-func (r AccessReport) Failure() (step AccessStep, ok bool) {
-	for _, s := range r.Steps {
-		if s.Status == StepFailed {
-			return s, true
-		}
-	}
-	return AccessStep{}, false
 }
 
 // IntegrationInput starts an Integration workflow. State is nil on the first
@@ -121,6 +72,8 @@ type IntegrationState struct {
 	WaitingFrom time.Time         `json:"waiting_from"`        // when the wait for credentials began
 	Reminded    bool              `json:"reminded"`            // operators have been told that nothing came
 	Check       int               `json:"check"`               // number of access checks started; the newest one counts
+	Asked       time.Time         `json:"asked"`               // when the admins were last mailed to grant access
+	Told        Access            `json:"told"`                // what the admins have been told of access since then; "" is nothing
 	Attention   string            `json:"attention,omitempty"` // what a person has to look at, in plain words
 	Handled     int               `json:"handled"`             // signals handled in all
 	LastCommand string            `json:"last_command,omitempty"`
@@ -140,30 +93,18 @@ func (s IntegrationState) Markdown() string {
 }
 
 // Provisioned is the provisioning signal. OperationID is that of the operator's
-// call, or of the create operation when the worker provisions itself.
+// call, or of the create operation when the worker provisions itself. Exclusive
+// says that no other org will ever be given the same identity.
 type Provisioned struct {
 	OperationID uuid.UUID   `json:"operation_id"`
 	Credentials Credentials `json:"credentials"`
+	Exclusive   bool        `json:"exclusive"`
 }
 
 // Command asks the Integration workflow to carry out an operation. What is to
 // be done stands in the operation's row.
 type Command struct {
 	OperationID uuid.UUID `json:"operation_id"`
-}
-
-// AccessChanged is how an access check reports to its integration. Check is
-// the number it was started with; a superseded check's report is ignored.
-type AccessChanged struct {
-	Check  int    `json:"check"`
-	Access Access `json:"access"` // granted or denied
-}
-
-// AccessCheckInput starts an AccessCheck workflow.
-type AccessCheckInput struct {
-	OrgID         uuid.UUID `json:"org_id"`
-	IntegrationID uuid.UUID `json:"integration_id"`
-	Check         int       `json:"check"`
 }
 
 // IntegrationRef names one integration of one org.
@@ -193,6 +134,7 @@ type LoadIntegrationResult struct {
 type StoreCredentialsInput struct {
 	OperationRef
 	Credentials Credentials `json:"credentials"`
+	Exclusive   bool        `json:"exclusive"`
 }
 
 // BeginCommandResult tells a workflow whether to go on with a command.
@@ -208,30 +150,4 @@ type BeginCommandResult struct {
 type FailOperationInput struct {
 	OperationRef
 	Message string `json:"message"`
-}
-
-// RecordAccessInput stores where an integration stands. Report is nil when
-// nothing was probed.
-type RecordAccessInput struct {
-	IntegrationRef
-	Status IntegrationStatus `json:"status"`
-	Access Access            `json:"access"`
-	Check  int               `json:"check"`
-}
-
-// ProbeInput asks for one attempt of an access check.
-type ProbeInput struct {
-	IntegrationRef
-	Check     int           `json:"check"`
-	Attempt   int           `json:"attempt"`
-	NextTryIn time.Duration `json:"next_try_in"` // pause before the next attempt, if there is one
-	Elapsed   time.Duration `json:"elapsed"`     // since the check began
-}
-
-// ProbeResult is what a check decides by.
-type ProbeResult struct {
-	Granted    bool      `json:"granted"`
-	Superseded bool      `json:"superseded"` // a newer check has begun; this one is to stop
-	Final      bool      `json:"final"`      // trying again cannot help
-	Kind       ErrorKind `json:"kind,omitempty"`
 }

@@ -5,10 +5,12 @@ import "github.com/google/uuid"
 // NoticeKind is the occasion of a mail.
 type NoticeKind string
 
-// The notices. The first three go to the org's notice_emails, the last to the
-// operators.
+// The notices. The last goes to the operators, all others to the org's
+// notice_emails.
 const (
 	NoticeIntegrationReady    NoticeKind = "integration-ready"
+	NoticeAccessVerified      NoticeKind = "access-verified"
+	NoticeAccessDenied        NoticeKind = "access-denied"
 	NoticeDestinationUpdated  NoticeKind = "destination-updated"
 	NoticeIntegrationDeleted  NoticeKind = "integration-deleted"
 	NoticeProvisioningWaiting NoticeKind = "provisioning-waiting"
@@ -19,6 +21,7 @@ type NoticeInput struct {
 	OrgID         uuid.UUID  `json:"org_id"`
 	IntegrationID uuid.UUID  `json:"integration_id"`
 	OperationID   *uuid.UUID `json:"operation_id,omitempty"` // whose outcome the mail tells
+	Check         int        `json:"check,omitempty"`        // the access check whose outcome the mail tells
 	Kind          NoticeKind `json:"kind"`
 }
 

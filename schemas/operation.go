@@ -73,9 +73,12 @@ type Operation struct {
 // says so.
 type OperationParams struct {
 	Destination *Destination `json:"destination,omitempty"`    // update_destination
+	BucketOwner string       `json:"bucket_owner,omitempty"`   // update_destination
 	Retarget    bool         `json:"retarget,omitempty"`       // update_destination
+	AcceptOwner bool         `json:"accept_owner,omitempty"`   // check_access: trust whoever owns the bucket now
 	DeleteLinks bool         `json:"delete_exports,omitempty"` // delete_integration
 	Credentials *Credentials `json:"credentials,omitempty"`    // provision
+	Exclusive   bool         `json:"exclusive,omitempty"`      // provision
 }
 
 // OperationOutcome is what an operation did beyond what was asked for, as far
