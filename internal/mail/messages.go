@@ -21,32 +21,6 @@ type DeletedLinks struct {
 	Deleted int
 }
 
-// IntegrationReady tells the admins that the credentials are there, what they
-// are, and what to do with them in their cloud. Link leads to the integration.
-func IntegrationReady(org schemas.Org, integration schemas.Integration, link string) (Message, error) {
-	if integration.Credentials == nil {
-		return Message{}, fmt.Errorf("word the mail about integration %s: it has no credentials yet", integration.ID)
-	}
-	values, steps, err := grantAccess(integration)
-	if err != nil {
-		return Message{}, fmt.Errorf("word the mail about integration %s: %w", integration.ID, err)
-	}
-	return content{
-		Subject: fmt.Sprintf("Grant access in %s to finish %q", cloudName(integration.Cloud), integration.Name),
-		Intro: []string{fmt.Sprintf("The storage integration %q of %s has its credentials. Audit logs can be exported as soon as you grant access in %s.",
-			integration.Name, org.Name, cloudName(integration.Cloud))},
-		Values: append([]value{{"Destination", integration.Destination.URL()}}, values...),
-		Steps:  steps,
-		Closing: []string{
-			"None of these values is a secret: they are of no use to anybody but this service.",
-			"Access is being checked already. The integration's page shows the result of every attempt and lets you check again.",
-		},
-		Link:       link,
-		LinkText:   "View the integration",
-		Recipients: recipients(org),
-	}.message()
-}
-
 // DestinationUpdated confirms a new destination and says what has become of
 // the linked exports. The integration has its new destination already.
 func DestinationUpdated(org schemas.Org, integration schemas.Integration, change DestinationChange, link string) (Message, error) {
