@@ -12,12 +12,17 @@ import (
 
 const selectIntegration = `
 	SELECT id, org_id, name, cloud, destination, access_grant, provisioner, credentials, status, access, access_report,
-		created_at, updated_at, deleted_at
+		created_at, updated_at, deleted_at, exclusive,
+		(SELECT challenge_key FROM destination_claim AS c WHERE c.integration_id = integration.id AND c.destination = integration.destination),
+		(SELECT proven_at FROM destination_claim AS c WHERE c.integration_id = integration.id AND c.destination = integration.destination)
 	FROM integration `
 
 func scanIntegration(row pgx.CollectableRow) (i schemas.Integration, err error) {
+	var exclusive bool
+	var claim Claim
 	err = row.Scan(&i.ID, &i.OrgID, &i.Name, &i.Cloud, asURL(&i.Destination), &i.Grant, &i.Provisioner, &i.Credentials,
-		&i.Status, &i.Access, &i.Report, &i.CreatedAt, &i.UpdatedAt, &i.DeletedAt)
+		&i.Status, &i.Access, &i.Report, &i.CreatedAt, &i.UpdatedAt, &i.DeletedAt, &exclusive, &claim.ChallengeKey, &claim.ProvenAt)
+	i.Ownership = claim.ownership(exclusive, i.Destination)
 	return i, err
 }
 
@@ -30,10 +35,10 @@ func (t *Tx) InsertIntegration(ctx context.Context, i schemas.Integration) error
 	}
 	_, err = t.exec(ctx, attempt, `
 		INSERT INTO integration (id, org_id, name, cloud, destination, access_grant, provisioner, credentials, status,
-			access, access_report, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, now()), coalesce($12, now()))`,
+			access, access_report, created_at, updated_at, exclusive)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, now()), coalesce($12, now()), $13)`,
 		i.ID, org, i.Name, i.Cloud, asURL(&i.Destination), i.Grant, i.Provisioner, i.Credentials, i.Status,
-		i.Access, i.Report, orNow(i.CreatedAt))
+		i.Access, i.Report, orNow(i.CreatedAt), i.Ownership.State == schemas.OwnershipImplied)
 	return err
 }
 
@@ -55,10 +60,25 @@ func (t *Tx) Integrations(ctx context.Context, after uuid.UUID, limit int, inclu
 		t.org, after, limit, includeDeleted)
 }
 
-// SetCredentials stores what the admin needs to grant access.
-func (t *Tx) SetCredentials(ctx context.Context, id uuid.UUID, c schemas.Credentials) error {
-	return t.execOne(ctx, "set an integration's credentials", `
-		UPDATE integration SET credentials = $2, updated_at = now() WHERE id = $1`, id, c)
+// WaitingIntegrations lists at most limit integrations that wait for their
+// credentials from outside, by ID, beginning behind after.
+func (t *Tx) WaitingIntegrations(ctx context.Context, after uuid.UUID, limit int) ([]schemas.Integration, error) {
+	return queryAll(ctx, t, "list waiting integrations", scanIntegration, selectIntegration+`
+		WHERE `+t.ours()+` AND id > $2 AND status = 'provisioning' AND provisioner = 'external' ORDER BY id LIMIT $3`, t.org, after, limit)
+}
+
+// SetCredentials stores what the admin needs to grant access, and whether the
+// identity behind it serves this org alone. What former credentials have been
+// found to be let into has to be found out again.
+func (t *Tx) SetCredentials(ctx context.Context, id uuid.UUID, c schemas.Credentials, exclusive bool) error {
+	const attempt = "set an integration's credentials"
+	err := t.execOne(ctx, attempt, `
+		UPDATE integration SET credentials = $2, exclusive = $3, updated_at = now() WHERE id = $1`, id, c, exclusive)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, attempt, `UPDATE destination_claim SET verified_at = NULL WHERE integration_id = $1`, id)
+	return err
 }
 
 // ClearCredentials forgets an integration's credentials, so that nothing can be
@@ -93,19 +113,11 @@ func (t *Tx) AccessCheck(ctx context.Context, id uuid.UUID) (check int, err erro
 	return check, err
 }
 
-// SetAccessReport stores the report of an access check, if no newer check has
-// begun: current is false then, as it is for an unknown integration.
-func (t *Tx) SetAccessReport(ctx context.Context, id uuid.UUID, check int, r schemas.AccessReport) (current bool, err error) {
-	rows, err := t.exec(ctx, "store an access report", `
-		UPDATE integration SET access_report = $3, updated_at = now() WHERE id = $1 AND access_check = $2`, id, check, r)
-	return rows == 1, err
-}
-
-// SetDestination stores where an integration writes to. It claims nothing; see
-// ClaimDestination.
-func (t *Tx) SetDestination(ctx context.Context, id uuid.UUID, d schemas.Destination) error {
+// SetDestination stores where an integration writes to, and what its admin says
+// of it. It claims nothing; see ClaimDestination.
+func (t *Tx) SetDestination(ctx context.Context, id uuid.UUID, d schemas.Destination, grant schemas.Grant) error {
 	return t.execOne(ctx, "set an integration's destination", `
-		UPDATE integration SET destination = $2, updated_at = now() WHERE id = $1`, id, asURL(&d))
+		UPDATE integration SET destination = $2, access_grant = $3, updated_at = now() WHERE id = $1`, id, asURL(&d), grant)
 }
 
 // SetIntegrationStatus stores where an integration stands in its life. The
@@ -115,50 +127,4 @@ func (t *Tx) SetIntegrationStatus(ctx context.Context, id uuid.UUID, status sche
 		UPDATE integration SET status = $2, updated_at = now(),
 			deleted_at = CASE WHEN $2 = 'deleted' THEN coalesce(deleted_at, now()) END
 		WHERE id = $1`, id, status)
-}
-
-// ClaimDestination reserves a place for an integration, which may hold several:
-// the one it writes to and the one it is about to move to. A place that holds
-// or lies in one that another integration claims, of this org or any other, is
-// a *ConflictError. Claiming twice is one claim. Claims within one bucket or
-// container take turns, so that two transactions cannot both win.
-func (t *Tx) ClaimDestination(ctx context.Context, integration uuid.UUID, d schemas.Destination) error {
-	const attempt = "claim a destination"
-	location := schemas.Destination{Cloud: d.Cloud, Account: d.Account, Bucket: d.Bucket}
-	if err := t.lockName(ctx, attempt, "auditferry/destination/"+location.URL()); err != nil {
-		return err
-	}
-	var name *string
-	var taken bool
-	err := t.scan(ctx, attempt, []any{&taken, &name}, `
-		SELECT auditferry_claimed_elsewhere(i.id, $2, $3), (
-			SELECT other.name FROM destination_claim AS c JOIN integration AS other ON other.id = c.integration_id
-			WHERE c.location = $2 AND c.org_id = i.org_id AND c.integration_id <> i.id
-			  AND (starts_with(c.destination, $3) OR starts_with($3, c.destination))
-			LIMIT 1)
-		FROM integration AS i WHERE i.id = $1`, integration, asURL(&location), asURL(&d))
-	switch {
-	case err != nil:
-		return err
-	case name != nil:
-		return &ConflictError{fmt.Sprintf("Your integration %q uses %s, or a folder above or below it; choose another folder, or delete that integration first.", *name, d.URL())}
-	case taken:
-		return &ConflictError{fmt.Sprintf("%s, or a folder above or below it, belongs to an integration of another organization; choose another bucket or folder.", d.URL())}
-	}
-	_, err = t.exec(ctx, attempt, `
-		INSERT INTO destination_claim (integration_id, org_id, destination, location)
-		SELECT id, org_id, $2, $3 FROM integration WHERE id = $1
-		ON CONFLICT DO NOTHING`, integration, asURL(&d), asURL(&location))
-	return err
-}
-
-// ReleaseDestinations gives up all places that an integration claims but keep.
-func (t *Tx) ReleaseDestinations(ctx context.Context, integration uuid.UUID, keep *schemas.Destination) error {
-	kept := ""
-	if keep != nil {
-		kept = keep.URL()
-	}
-	_, err := t.exec(ctx, "release destinations", `
-		DELETE FROM destination_claim WHERE integration_id = $1 AND destination <> $2`, integration, kept)
-	return err
 }

@@ -26,16 +26,18 @@ func TestIntegrationKeepsWhatItIsGiven(t *testing.T) {
 		want.Destination = parse(t, "s3://logs/elsewhere/")
 		want.Credentials = &schemas.Credentials{AWS: &schemas.AWSCredentials{ExternalID: "x", IAMUserARN: "y"}}
 		want.Report = &schemas.AccessReport{
-			Granted: true, Attempt: 2, CheckedAt: now(), Steps: []schemas.AccessStep{{Name: "write", Status: schemas.StepOK}},
+			Check: 3, Granted: true, Attempt: 2, CheckedAt: now(), Steps: []schemas.AccessStep{{Name: "write", Status: schemas.StepOK}},
 		}
 		want.Status, want.Access = schemas.IntegrationActive, schemas.AccessGranted
-		require.NoError(t, tx.SetDestination(ctx, want.ID, want.Destination))
-		require.NoError(t, tx.SetCredentials(ctx, want.ID, *want.Credentials))
+		want.Grant.BucketOwner = "210987654321"
+		require.NoError(t, tx.SetDestination(ctx, want.ID, want.Destination, want.Grant))
+		require.NoError(t, tx.SetCredentials(ctx, want.ID, *want.Credentials, true))
+		want.Ownership.State = schemas.OwnershipImplied
 		require.NoError(t, tx.SetAccess(ctx, want.ID, want.Status, want.Access, 3))
-		current, err := tx.SetAccessReport(ctx, want.ID, 3, *want.Report)
+		current, err := tx.RecordAttempt(ctx, want.ID, *want.Report)
 		require.NoError(t, err)
 		require.True(t, current)
-		current, err = tx.SetAccessReport(ctx, want.ID, 2, schemas.AccessReport{})
+		current, err = tx.RecordAttempt(ctx, want.ID, schemas.AccessReport{Check: 2, Attempt: 1})
 		require.NoError(t, err)
 		require.False(t, current, "a superseded check is not heard")
 		check, err := tx.AccessCheck(ctx, want.ID)

@@ -127,10 +127,13 @@ func fill(b bundle, destination string) {
 	w, r := b.addRun(e, 1, 3)
 	b.in(func(tx *postgres.Tx) {
 		require.NoError(b.t, tx.ClaimDestination(ctx, integration.ID, integration.Destination))
+		require.NoError(b.t, tx.UseIdentity(ctx, integration.ID, awsCredentials(integration.ID.String()), true))
+		_, err := tx.RecordAttempt(ctx, integration.ID, schemas.AccessReport{Attempt: 1})
+		require.NoError(b.t, err)
 		require.NoError(b.t, tx.DeliverWindow(ctx, w.ID, r.ID, objects(w)))
 		key := schemas.APIKey{ID: newID(b.t), Role: schemas.RoleAdmin, Name: "admin"}
 		require.NoError(b.t, tx.InsertAPIKey(ctx, key, key.ID[:]))
-		_, _, err := tx.Remember(ctx, "key", []byte("request"))
+		_, _, err = tx.Remember(ctx, "key", []byte("request"))
 		require.NoError(b.t, err)
 		require.NoError(b.t, tx.SaveAnswer(ctx, "key", json.RawMessage(`{}`)))
 	})

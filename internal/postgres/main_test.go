@@ -89,11 +89,15 @@ func (b bundle) addIntegration(destination string) schemas.Integration {
 		ID: newID(b.t), OrgID: b.org, Name: "Archive", Cloud: schemas.AWS, Destination: parse(b.t, destination),
 		Grant:       schemas.Grant{RoleARN: "arn:aws:iam::123456789012:role/auditferry"},
 		Provisioner: schemas.ProvisionerAuto, Status: schemas.IntegrationProvisioning, Access: schemas.AccessUnknown,
-		CreatedAt: now(),
+		Ownership: schemas.Ownership{State: schemas.OwnershipOpen}, CreatedAt: now(),
 	}
 	i.UpdatedAt = i.CreatedAt
 	b.in(func(tx *postgres.Tx) { require.NoError(b.t, tx.InsertIntegration(b.t.Context(), i)) })
 	return i
+}
+
+func awsCredentials(externalID string) schemas.Credentials {
+	return schemas.Credentials{AWS: &schemas.AWSCredentials{ExternalID: externalID, IAMUserARN: "arn:aws:iam::210987654321:user/auditferry"}}
 }
 
 func (b bundle) addExport(integration schemas.Integration, name string) schemas.Export {
