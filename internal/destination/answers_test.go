@@ -130,7 +130,7 @@ func openOver(t *testing.T, network cloud, target destination.Target) destinatio
 	t.Helper()
 	o, err := destination.NewOpenerOver(t.Context(), destination.Config{
 		AWS:   destination.AWSConfig{Region: "us-east-1"},
-		Azure: destination.AzureConfig{ClientID: clientID, ClientSecret: clientSecret, AuthorityHost: "https://" + entraHost + "/"},
+		Azure: destination.AzureConfig{Apps: map[string]string{clientID: clientSecret}, AuthorityHost: "https://" + entraHost + "/"},
 	}, network)
 	require.NoError(t, err)
 	o.BeSomebody()
@@ -355,7 +355,7 @@ func TestProbeOfASilentCloud(t *testing.T) {
 				}, target)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
-				report, err := d.Probe(ctx)
+				report, err := d.Probe(ctx, nil)
 				require.NoError(t, err)
 				failure, failed := report.Failure()
 				require.True(t, failed)

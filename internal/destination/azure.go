@@ -47,7 +47,7 @@ func (o *Opener) openAzure(t Target) (driver, error) {
 		// its own.
 		identity.DisableInstanceDiscovery = true
 	}
-	credential, err := azidentity.NewClientSecretCredential(t.Grant.TenantID, o.cfg.Azure.ClientID, o.cfg.Azure.ClientSecret, identity)
+	credential, err := o.azureCredential(t, identity)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the sign-in to tenant %s: %w", t.Grant.TenantID, err)
 	}
@@ -62,6 +62,30 @@ func (o *Opener) openAzure(t Target) (driver, error) {
 	}
 	return &azureDriver{target: t, credential: credential, container: client}, nil
 }
+
+// azureCredential signs in as the app that the target's credentials name. The
+// lack of its secret is a finding of the first request, and not of opening: the
+// operators can still bring it.
+func (o *Opener) azureCredential(t Target, options *azidentity.ClientSecretCredentialOptions) (azcore.TokenCredential, error) {
+	id := t.Credentials.Azure.ClientID()
+	secret, known := o.cfg.Azure.Apps[id]
+	if !known {
+		return &unknownApp{clientID: id}, nil
+	}
+	return azidentity.NewClientSecretCredential(t.Grant.TenantID, id, secret, options)
+}
+
+// unknownApp is the credential, and its error, of an app without a secret.
+type unknownApp struct{ clientID string }
+
+func (u *unknownApp) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+	return azcore.AccessToken{}, u
+}
+
+func (u *unknownApp) Error() string { return "the service has no secret for the app " + u.clientID }
+
+// NonRetriable tells azcore that asking again at once is of no use.
+func (u *unknownApp) NonRetriable() {}
 
 // azureScope is what the client library asks tokens for as well.
 const azureScope = "https://storage.azure.com/.default"
@@ -108,6 +132,10 @@ func (d *azureDriver) remove(ctx context.Context, key string) error {
 	_, err := d.container.NewBlobClient(key).Delete(ctx, nil)
 	return err
 }
+
+func (d *azureDriver) checks() []step { return nil }
+
+func (d *azureDriver) owner() string { return "" }
 
 func (d *azureDriver) close() error { return nil }
 
@@ -167,7 +195,10 @@ func (d *azureDriver) sort(err error) verdict {
 	var answer *azcore.ResponseError
 	var refused *azidentity.AuthenticationFailedError
 	var lookup *net.DNSError
+	var unknown *unknownApp
 	switch {
+	case errors.As(err, &unknown):
+		v.code, v.message = CodeUnknownApp, unknown.Error()
 	case errors.As(err, &answer):
 		v.kind, v.code, v.message = byStatus(answer.StatusCode), answer.ErrorCode, fmt.Sprintf("HTTP status %d", answer.StatusCode)
 		v.present = answer.StatusCode == http.StatusPreconditionFailed || azurePresent[v.code]
@@ -192,17 +223,17 @@ func (d *azureDriver) sort(err error) verdict {
 	return v
 }
 
-func (d *azureDriver) advise(step string, v verdict) string {
+func (d *azureDriver) advise(step schemas.Step, v verdict) string {
 	at := d.target.Destination
 	credentials := d.target.Credentials.Azure
 	switch {
-	case v.kind == schemas.KindNotFound && step == stepAuthenticate:
+	case v.kind == schemas.KindNotFound && step == schemas.StepAuthenticate:
 		return fmt.Sprintf("There is no tenant %s. Copy the tenant ID from Microsoft Entra ID > Overview.", d.target.Grant.TenantID)
 	case v.kind == schemas.KindNotFound:
 		return fmt.Sprintf("There is no container %q in the storage account %q. Create it, or correct the destination.", at.Bucket, at.Account)
 	case v.kind != schemas.KindDenied:
 		return ""
-	case step == stepAuthenticate:
+	case step == schemas.StepAuthenticate:
 		return fmt.Sprintf("The tenant does not know the service's app yet, or does not let it in. Open %s as an administrator of the tenant and accept.", credentials.ConsentURL)
 	case v.code == "AuthorizationFailure":
 		return fmt.Sprintf("The storage account %q refuses the network that the requests come from. Allow it under Networking, or allow all networks.", at.Account)

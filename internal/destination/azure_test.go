@@ -83,12 +83,12 @@ func TestAzureProbeTellsWhatToDo(t *testing.T) {
 	stranger.Grant.TenantID = uuid.NewString()
 	noAccount := at
 	noAccount.Account = "nosuchaccount"
-	secret := l.opener(t, &flaky{}, func(cfg *destination.Config) { cfg.Azure.ClientSecret = "wrong" })
+	secret := l.opener(t, &flaky{}, func(cfg *destination.Config) { cfg.Azure.Apps = map[string]string{clientID: "wrong"} })
 
 	tests := map[string]struct {
 		opener *destination.Opener
 		target destination.Target
-		step   string
+		step   schemas.Step
 		kind   schemas.ErrorKind
 		code   string
 		tells  string
@@ -101,14 +101,14 @@ func TestAzureProbeTellsWhatToDo(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			report, err := open(test.opener, test.target)(t).Probe(t.Context())
+			report, err := open(test.opener, test.target)(t).Probe(t.Context(), nil)
 			require.NoError(t, err)
 			failure, _ := report.Failure()
 			require.Equal(t, test.step, failure.Name, "%+v", report)
 			require.Equal(t, test.kind, failure.Kind, "%+v", failure)
 			require.Equal(t, test.code, failure.Code, "%+v", failure)
-			require.Contains(t, failure.Message, test.tells)
-			require.NotContains(t, failure.Message, "\n")
+			require.Contains(t, failure.Explanation, test.tells)
+			require.NotContains(t, failure.Explanation, "\n")
 		})
 	}
 }

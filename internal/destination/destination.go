@@ -28,20 +28,45 @@ type Destination interface {
 	// Put makes the object readable under key, whole or not at all, and never
 	// replaces another: the same bytes again is success, other bytes is
 	// schemas.KindConflict. The key is the full one in the bucket, the
-	// destination's prefix included; a key outside of it is KindInvalid.
+	// destination's prefix included; a key outside of it is KindInvalid. A
+	// bucket of another owner than the target names is KindDenied with
+	// CodeOwnerChanged, or CodeOwnerMismatch where none is pinned yet.
 	//
 	// The body is read from its beginning, perhaps several times, and not any
 	// more after Put has returned. When reading it fails, that failure is
 	// returned and has no kind.
 	Put(ctx context.Context, key string, object Object) error
-	// Probe finds out whether exports would work now: it authenticates, then
-	// writes, lists and deletes a marker. A refused deletion is a warning,
-	// since exports do not delete. The error is not nil only if the probe
+	// Probe finds out whether exports would work now: it authenticates, makes
+	// sure of the role's external ID (AWS) and of the bucket's owner (AWS,
+	// GCP), then writes, lists and deletes a marker. A refused deletion is a
+	// warning, since exports do not delete. The report's owner is the one that
+	// was confirmed, "" if none was. The error is not nil only if the probe
 	// itself could not be finished because ctx ended.
-	Probe(ctx context.Context) (schemas.AccessReport, error)
+	//
+	// With a challenge, the org has not shown yet that the place is its own:
+	// the challenge is all that is written, the step ownership fails with
+	// CodeOwnershipOpen, and the steps after it are skipped.
+	Probe(ctx context.Context, challenge *Challenge) (schemas.AccessReport, error)
 	// Close releases what the destination holds. Objects that were put stay.
 	Close() error
 }
+
+// Challenge is an object that the org's admin has to read back, to show that
+// the destination is the org's.
+type Challenge struct {
+	Key     string // the full one, as for Put
+	Content []byte // nil: it lies there already
+}
+
+// The codes that are this package's own. All come with KindDenied but
+// CodeUnknownApp, which is the operators' matter and KindUnavailable.
+const (
+	CodeExternalIDNotRequired = "ExternalIDNotRequired" // the role lets in whoever knows its name
+	CodeOwnerMismatch         = "BucketOwnerMismatch"   // the bucket is not of the account that it has to be of
+	CodeOwnerChanged          = "BucketOwnerChanged"    // the bucket is not of the owner that was pinned
+	CodeOwnershipOpen         = "OwnershipNotProven"    // the challenge has not been read back yet
+	CodeUnknownApp            = "UnknownApp"            // the service has no secret for the Azure app
+)
 
 // Object is what to put. All fields must be set, and speak of the bytes as
 // they are stored.
@@ -58,6 +83,9 @@ type Target struct {
 	Destination schemas.Destination
 	Grant       schemas.Grant
 	Credentials schemas.Credentials
+	// Owner is whose the bucket was when access was first granted: an AWS
+	// account ID or a Google Cloud project number. Empty: not pinned yet.
+	Owner string
 	// SessionName is what the admin reads in AWS CloudTrail beside our
 	// requests: 2 to 64 letters, digits and = , . @ - _ +. Empty: "auditferry".
 	SessionName string
@@ -74,11 +102,16 @@ type driver interface {
 	// stat looks key up in a listing, the only way that all grants allow.
 	stat(ctx context.Context, key string) (listed, error)
 	remove(ctx context.Context, key string) error
+	// checks are the steps between authentication and the first write.
+	checks() []step
+	// owner is whom the last check, or any later request, has confirmed as the
+	// bucket's owner; "" if nobody.
+	owner() string
 	// sort says what an error of this driver means.
 	sort(err error) verdict
 	// advise tells an admin what to do about a failed step of a probe. It
 	// returns "" when there is nothing special to this cloud.
-	advise(step string, v verdict) string
+	advise(step schemas.Step, v verdict) string
 	close() error
 }
 

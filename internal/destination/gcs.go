@@ -103,6 +103,10 @@ func (d *gcsDriver) remove(ctx context.Context, key string) error {
 	return d.bucket.Object(key).Delete(ctx)
 }
 
+func (d *gcsDriver) checks() []step { return nil }
+
+func (d *gcsDriver) owner() string { return "" }
+
 func (d *gcsDriver) close() error {
 	if err := d.client.Close(); err != nil {
 		return fmt.Errorf("close the storage client: %w", err)
@@ -145,20 +149,20 @@ func (d *gcsDriver) sort(err error) verdict {
 	return v
 }
 
-func (d *gcsDriver) advise(step string, v verdict) string {
+func (d *gcsDriver) advise(step schemas.Step, v verdict) string {
 	at := d.target.Destination
 	email := d.target.Credentials.GCP.ServiceAccount
 	switch {
-	case step == stepAuthenticate && v.kind == schemas.KindNotFound:
+	case step == schemas.StepAuthenticate && v.kind == schemas.KindNotFound:
 		return fmt.Sprintf("There is no service account %s. It is the service's own; its operators have to look after it.", email)
-	case step == stepAuthenticate && v.code != "":
+	case step == schemas.StepAuthenticate && v.code != "":
 		return fmt.Sprintf("The service cannot act as its service account %s. Its operators have to look after that; nothing needs to be done on your side.", email)
 	case v.kind == schemas.KindNotFound:
 		return fmt.Sprintf("There is no bucket %q. Create it, or correct the destination.", at.Bucket)
 	case v.kind != schemas.KindDenied:
 		return ""
 	}
-	permission := map[string]string{stepWrite: "storage.objects.create", stepList: "storage.objects.list", stepDelete: "storage.objects.delete"}[step]
+	permission := map[schemas.Step]string{schemas.StepWrite: "storage.objects.create", schemas.StepList: "storage.objects.list", schemas.StepDelete: "storage.objects.delete"}[step]
 	return fmt.Sprintf("The service account %s lacks the permission %s on the bucket %q. Grant it the custom role that has storage.objects.create, storage.objects.delete, storage.objects.list and storage.buckets.get.",
 		email, permission, at.Bucket)
 }

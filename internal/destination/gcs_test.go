@@ -73,7 +73,7 @@ func TestGCSProbeNamesTheMissingPermission(t *testing.T) {
 	o := l.opener(t, &flaky{}, nil)
 	tests := map[string]struct {
 		permissions []string
-		step        string
+		step        schemas.Step
 	}{
 		"storage.objects.create": {nil, "write"},
 		"storage.objects.list":   {[]string{"storage.objects.create"}, "list"},
@@ -81,13 +81,13 @@ func TestGCSProbeNamesTheMissingPermission(t *testing.T) {
 	for permission, test := range tests {
 		t.Run(permission, func(t *testing.T) {
 			t.Parallel()
-			report, err := open(o, gcpTarget(l.gcpBucket(t, test.permissions)))(t).Probe(t.Context())
+			report, err := open(o, gcpTarget(l.gcpBucket(t, test.permissions)))(t).Probe(t.Context(), nil)
 			require.NoError(t, err)
 			failure, _ := report.Failure()
 			require.Equal(t, test.step, failure.Name, "%+v", report)
 			require.Equal(t, schemas.KindDenied, failure.Kind)
 			require.Equal(t, "forbidden", failure.Code)
-			require.Contains(t, failure.Message, permission)
+			require.Contains(t, failure.Explanation, permission)
 		})
 	}
 }

@@ -105,7 +105,7 @@ func (l lab) opener(t *testing.T, network *flaky, change func(*destination.Confi
 	cfg := destination.Config{
 		AWS: destination.AWSConfig{Region: "us-east-1", STSEndpoint: at.STS, S3Endpoint: at.S3},
 		Azure: destination.AzureConfig{
-			ClientID: clientID, ClientSecret: clientSecret,
+			Apps:          map[string]string{clientID: clientSecret},
 			AuthorityHost: at.Authority, BlobEndpoint: at.Blob,
 		},
 		GCP: destination.GCPConfig{IAMEndpoint: at.IAMCredentials, StorageEndpoint: at.Storage},

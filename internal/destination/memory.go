@@ -18,6 +18,7 @@ import (
 type Memory struct {
 	mu      sync.Mutex
 	buckets map[string]map[string]memoryObject
+	owners  map[string]string // by bucket; memoryOwner for all others
 	before  func(Request) error
 	after   func(Request) error
 }
@@ -34,9 +35,12 @@ type Request struct {
 	Destination schemas.Destination
 }
 
+// memoryOwner has all buckets that SetOwner gives to nobody else.
+const memoryOwner = "123456789012"
+
 // NewMemory makes a cloud that has the buckets of these destinations.
 func NewMemory(existing ...schemas.Destination) *Memory {
-	m := &Memory{buckets: map[string]map[string]memoryObject{}}
+	m := &Memory{buckets: map[string]map[string]memoryObject{}, owners: map[string]string{}}
 	for _, d := range existing {
 		m.AddBucket(d)
 	}
@@ -50,6 +54,14 @@ func (m *Memory) AddBucket(d schemas.Destination) {
 	if m.buckets[bucketURL(d)] == nil {
 		m.buckets[bucketURL(d)] = map[string]memoryObject{}
 	}
+}
+
+// SetOwner says whose the destination's bucket is from now on: an AWS account
+// ID or a Google Cloud project number. Until then it is 123456789012's.
+func (m *Memory) SetOwner(d schemas.Destination, owner string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.owners[bucketURL(d)] = owner
 }
 
 // Objects returns the contents of the destination's bucket by full key, those
@@ -99,9 +111,10 @@ type refusal struct{ verdict verdict }
 
 func (r *refusal) Error() string { return string(r.verdict.kind) + " " + r.verdict.code }
 
-// Open is like Opener.Open, and accepts any grant and credentials.
+// Open is like Opener.Open, and accepts any grant and credentials. Of the
+// target's owner it makes sure whatever the cloud.
 func (m *Memory) Open(_ context.Context, t Target) (Destination, error) {
-	return &store{at: t.Destination, driver: &memoryDriver{cloud: m, at: t.Destination}}, nil
+	return &store{at: t.Destination, driver: &memoryDriver{cloud: m, at: t.Destination, expected: t.Owner}}, nil
 }
 
 func newMemoryObject(content []byte) memoryObject {
@@ -115,8 +128,12 @@ func bucketURL(d schemas.Destination) string {
 }
 
 type memoryDriver struct {
-	cloud *Memory
-	at    schemas.Destination
+	cloud    *Memory
+	at       schemas.Destination
+	expected string // owner; "" is anybody
+
+	mu        sync.Mutex
+	confirmed string
 }
 
 var _ driver = (*memoryDriver)(nil)
@@ -187,10 +204,45 @@ func (d *memoryDriver) act(op string, act func(map[string]memoryObject) error) e
 	d.cloud.mu.Lock()
 	defer d.cloud.mu.Unlock()
 	bucket, exists := d.cloud.buckets[bucketURL(d.at)]
-	if !exists && op != "authenticate" {
+	if op == "authenticate" {
+		return act(bucket)
+	}
+	if !exists {
 		return &refusal{verdict{kind: schemas.KindNotFound, code: "NoSuchBucket"}}
 	}
+	if owner := d.cloud.ownerOf(d.at); d.expected != "" && d.expected != owner {
+		return &refusal{verdict{kind: schemas.KindDenied, code: CodeOwnerChanged, message: "the bucket is " + owner + "'s"}}
+	}
 	return act(bucket)
+}
+
+// ownerOf is to be called under the lock.
+func (m *Memory) ownerOf(d schemas.Destination) string {
+	if owner, set := m.owners[bucketURL(d)]; set {
+		return owner
+	}
+	return memoryOwner
+}
+
+func (d *memoryDriver) checks() []step { return []step{{schemas.StepOwner, d.checkOwner}} }
+
+// checkOwner is no request, so the hooks do not hear of it.
+func (d *memoryDriver) checkOwner(context.Context) error {
+	owner := ""
+	err := d.act("owner", func(map[string]memoryObject) error {
+		owner = d.cloud.ownerOf(d.at)
+		return nil
+	})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.confirmed = owner
+	return err
+}
+
+func (d *memoryDriver) owner() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.confirmed
 }
 
 func (d *memoryDriver) sort(err error) verdict {
@@ -201,6 +253,6 @@ func (d *memoryDriver) sort(err error) verdict {
 	return verdict{kind: schemas.KindUnavailable, message: oneLine(err.Error())}
 }
 
-func (d *memoryDriver) advise(string, verdict) string { return "" }
+func (d *memoryDriver) advise(schemas.Step, verdict) string { return "" }
 
 func (d *memoryDriver) close() error { return nil }

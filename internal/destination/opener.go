@@ -29,12 +29,12 @@ type AWSConfig struct {
 	S3Endpoint  string // empty: AWS; otherwise addressed in path style
 }
 
-// AzureConfig is for Azure Blob Storage: the service's multi-tenant app.
+// AzureConfig is for Azure Blob Storage: the service's multi-tenant apps. Which
+// of them a destination uses is said by its credentials.
 type AzureConfig struct {
-	ClientID      string
-	ClientSecret  string
-	AuthorityHost string // empty: Microsoft's public cloud
-	BlobEndpoint  string // with {account}; empty: https://{account}.blob.core.windows.net
+	Apps          map[string]string // client ID -> client secret
+	AuthorityHost string            // empty: Microsoft's public cloud
+	BlobEndpoint  string            // with {account}; empty: https://{account}.blob.core.windows.net
 }
 
 // GCPConfig is for Google Cloud Storage. The identity that impersonates the

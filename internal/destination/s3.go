@@ -151,6 +151,10 @@ func (d *s3Driver) remove(ctx context.Context, key string) error {
 	return err
 }
 
+func (d *s3Driver) checks() []step { return nil }
+
+func (d *s3Driver) owner() string { return "" }
+
 func (d *s3Driver) close() error { return nil }
 
 // client connects to the bucket's own region, which is looked up once.
@@ -261,7 +265,7 @@ func (d *s3Driver) sort(err error) verdict {
 	return v
 }
 
-func (d *s3Driver) advise(step string, v verdict) string {
+func (d *s3Driver) advise(step schemas.Step, v verdict) string {
 	at := d.target.Destination
 	bucket := bucketARN(d.target)
 	switch {
@@ -269,12 +273,12 @@ func (d *s3Driver) advise(step string, v verdict) string {
 		return fmt.Sprintf("There is no bucket %q. Create it, or correct the destination.", at.Bucket)
 	case v.kind != schemas.KindDenied:
 		return ""
-	case step == stepAuthenticate:
+	case step == schemas.StepAuthenticate:
 		return fmt.Sprintf("The role %s does not let the service in. Its trust policy must allow sts:AssumeRole to %s under the condition that sts:ExternalId equals %s.",
 			d.target.Grant.RoleARN, d.target.Credentials.AWS.IAMUserARN, d.target.Credentials.AWS.ExternalID)
-	case step == stepWrite:
+	case step == schemas.StepWrite:
 		return fmt.Sprintf("The role may not write. Its permission policy must allow s3:PutObject on %s; a bucket policy, or the key policy of an encrypted bucket, may also be in the way.", bucket+"/"+at.Key("*"))
-	case step == stepList:
+	case step == schemas.StepList:
 		return fmt.Sprintf("The role may not list. Its permission policy must allow s3:ListBucket on %s for the s3:prefix %s.", bucket, at.Key("*"))
 	}
 	return fmt.Sprintf("The role may not delete. Its permission policy should allow s3:DeleteObject on %s.", bucket+"/"+at.Key("*"))

@@ -129,7 +129,7 @@ func TestS3RetriesWhereNothingMayBeReplaced(t *testing.T) {
 		for range 2 {
 			require.NoError(t, d.Put(t.Context(), "logs/part", destinationtest.NewObject([]byte("content"))))
 		}
-		report, err := d.Probe(t.Context())
+		report, err := d.Probe(t.Context(), nil)
 		require.NoError(t, err)
 		require.True(t, report.Granted, "%+v", report)
 	}

@@ -140,7 +140,7 @@ func TestS3ProbeNamesTheMissingPermission(t *testing.T) {
 
 	tests := map[string]struct {
 		target destination.Target
-		step   string
+		step   schemas.Step
 		tells  string
 	}{
 		"no role":           {l.awsTarget(t, at, ""), "authenticate", "sts:AssumeRole"},
@@ -152,14 +152,14 @@ func TestS3ProbeNamesTheMissingPermission(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := open(o, test.target)(t)
-			report, err := d.Probe(t.Context())
+			report, err := d.Probe(t.Context(), nil)
 			require.NoError(t, err)
 			require.False(t, report.Granted)
 			failure, _ := report.Failure()
 			require.Equal(t, test.step, failure.Name, "%+v", report)
 			require.Equal(t, schemas.KindDenied, failure.Kind)
 			require.Equal(t, "AccessDenied", failure.Code)
-			require.Contains(t, failure.Message, test.tells)
+			require.Contains(t, failure.Explanation, test.tells)
 		})
 	}
 }
@@ -173,7 +173,7 @@ func TestS3SessionIsNarrowedToTheDestination(t *testing.T) {
 	everything := strings.NewReplacer("{{bucket}}", at.Bucket).Replace(`{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Action":["s3:*"],"Resource":["arn:aws:s3:::{{bucket}}","arn:aws:s3:::{{bucket}}/*"]}]}`)
 	target := l.awsTarget(t, at, everything)
-	report, err := open(l.opener(t, &flaky{}, nil), target)(t).Probe(t.Context())
+	report, err := open(l.opener(t, &flaky{}, nil), target)(t).Probe(t.Context(), nil)
 	require.NoError(t, err)
 	require.True(t, report.Granted, "%+v", report)
 
@@ -215,7 +215,7 @@ func TestS3WithoutPrefix(t *testing.T) {
 	d := open(l.opener(t, &flaky{}, nil), l.awsTarget(t, at, policy))(t)
 	require.NoError(t, d.Put(t.Context(), "date=2026-01-01/part", destinationtest.NewObject([]byte("x"))))
 	require.NoError(t, d.Put(t.Context(), "date=2026-01-01/part", destinationtest.NewObject([]byte("x"))))
-	report, err := d.Probe(t.Context())
+	report, err := d.Probe(t.Context(), nil)
 	require.NoError(t, err)
 	require.True(t, report.Granted, "%+v", report)
 }
@@ -228,7 +228,7 @@ func TestS3AsksForNothingElse(t *testing.T) {
 	d := open(l.opener(t, &flaky{}, nil), l.awsTarget(t, at, permissionPolicy(at)))(t)
 	l.store(at)(t, at.Key("theirs"), []byte("a"))
 	require.Error(t, d.Put(t.Context(), at.Key("theirs"), destinationtest.NewObject([]byte("b"))))
-	_, err := d.Probe(t.Context())
+	_, err := d.Probe(t.Context(), nil)
 	require.NoError(t, err)
 	var asked []string
 	for _, r := range l.clouds.Requests() {
