@@ -1,7 +1,6 @@
 package cloudsim
 
 import (
-	"context"
 	"fmt"
 	"regexp"
 	"slices"
@@ -26,42 +25,10 @@ var (
 )
 
 // Grants returns what is granted now, including what has yet to take effect.
-func (s *Server) Grants() Grants { return s.grants.snapshot() }
-
-// PutRole creates a role or replaces both its policies. Open sessions keep
-// their keys and get the new permissions at once.
-func (s *Server) PutRole(ctx context.Context, role Role) error {
-	if !roleARN.MatchString(role.ARN) {
-		return fmt.Errorf("role ARN %q must look like arn:aws:iam::123456789012:role/name", role.ARN)
-	}
-	if err := validateTrustPolicy(role.TrustPolicy); err != nil {
-		return fmt.Errorf("trust policy: %w", err)
-	}
-	if err := validatePermissionPolicy(role.PermissionPolicy); err != nil {
-		return fmt.Errorf("permission policy: %w", err)
-	}
-	err := s.grants.change(func(g *Grants) error {
-		g.Roles = slices.DeleteFunc(g.Roles, func(r Role) bool { return r.ARN == role.ARN })
-		g.Roles = append(g.Roles, role)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return s.sessions.permit(ctx, role)
-}
-
-// DeleteRole removes a role and ends its sessions. A role that does not exist
-// is no error.
-func (s *Server) DeleteRole(ctx context.Context, arn string) error {
-	err := s.grants.change(func(g *Grants) error {
-		g.Roles = slices.DeleteFunc(g.Roles, func(r Role) bool { return r.ARN == arn })
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return s.sessions.end(ctx, func(open session) bool { return open.role == arn })
+func (s *Server) Grants() Grants {
+	g := s.grants.snapshot()
+	g.dropReplaced(time.Now())
+	return g
 }
 
 // Consent creates the app's service principal in a tenant, as the Accept

@@ -17,10 +17,17 @@ type fields map[string]string
 // method of Server with its arguments read from fields of the JSON names.
 var commands = map[string]func(*Server, context.Context, fields) error{
 	"aws/put-role": func(s *Server, ctx context.Context, f fields) error {
-		return s.PutRole(ctx, Role{ARN: f["arn"], TrustPolicy: f["trust_policy"], PermissionPolicy: f["permission_policy"]})
+		delay, err := f.delay()
+		if err != nil {
+			return err
+		}
+		return s.PutRoleAfter(ctx, Role{ARN: f["arn"], TrustPolicy: f["trust_policy"], PermissionPolicy: f["permission_policy"]}, delay)
 	},
 	"aws/delete-role": func(s *Server, ctx context.Context, f fields) error {
 		return s.DeleteRole(ctx, f["arn"])
+	},
+	"aws/set-bucket-owner": func(s *Server, _ context.Context, f fields) error {
+		return s.SetBucketOwner(f["bucket"], f["account"])
 	},
 	"azure/consent": func(s *Server, _ context.Context, f fields) error {
 		return s.Consent(f["tenant_id"], f["client_id"])

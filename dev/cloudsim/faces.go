@@ -61,12 +61,14 @@ func (s *Server) buildAWS(transport http.RoundTripper) error {
 			client:      &http.Client{Transport: transport, Timeout: iamTimeout},
 		},
 		// Several simulators may share one versitygw; each tidies its own users.
-		path:  "/cloudsim/" + sha256Hex([]byte(s.cfg.Dir))[:16] + "/",
-		byKey: map[string]session{},
+		path:    "/cloudsim/" + sha256Hex([]byte(s.cfg.Dir))[:16] + "/",
+		grants:  s.grants,
+		changed: make(chan struct{}, 1),
+		byKey:   map[string]session{},
 	}
 	s.handlers.sts = &sts{cfg: cfg, grants: s.grants, log: s.log, sessions: s.sessions}
 	var err error
-	s.handlers.s3, err = newS3Gateway(cfg, s.sessions, s.log, transport)
+	s.handlers.s3, err = newS3Gateway(cfg, s.grants, s.sessions, s.log, transport)
 	return err
 }
 

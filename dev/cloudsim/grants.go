@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,13 +25,19 @@ type Grants struct {
 	// ImpersonationDenied takes the token creator role away from the
 	// service's own Google identity.
 	ImpersonationDenied bool `json:"impersonation_denied"`
+
+	// BucketOwners are the AWS accounts of S3 buckets that do not belong to
+	// DefaultBucketOwner.
+	BucketOwners map[string]string `json:"bucket_owners"`
 }
 
-// Role is an IAM role in a customer's AWS account.
+// Role is an IAM role in a customer's AWS account. One that is to change is
+// there twice: as it is, and as it will be.
 type Role struct {
-	ARN              string `json:"arn"`
-	TrustPolicy      string `json:"trust_policy"`
-	PermissionPolicy string `json:"permission_policy"`
+	ARN              string    `json:"arn"`
+	TrustPolicy      string    `json:"trust_policy"`
+	PermissionPolicy string    `json:"permission_policy"`
+	EffectiveAt      time.Time `json:"effective_at"` // set by PutRole and PutRoleAfter
 }
 
 // Consent is an app's service principal in a customer's Entra tenant.
@@ -86,6 +93,7 @@ func (g *grants) change(apply func(*Grants) error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	next := g.data.clone()
+	next.dropReplaced(time.Now())
 	if err := apply(&next); err != nil {
 		return err
 	}
@@ -112,15 +120,14 @@ func (g Grants) clone() Grants {
 	g.Consents = append([]Consent{}, g.Consents...)
 	g.Assignments = append([]Assignment{}, g.Assignments...)
 	g.Bindings = append([]Binding{}, g.Bindings...)
+	g.BucketOwners = cloneMap(g.BucketOwners)
 	return g
 }
 
-func (g Grants) role(arn string) (Role, bool) {
-	i := slices.IndexFunc(g.Roles, func(r Role) bool { return r.ARN == arn })
-	if i < 0 {
-		return Role{}, false
-	}
-	return g.Roles[i], true
+func cloneMap(from map[string]string) map[string]string {
+	to := make(map[string]string, len(from))
+	maps.Copy(to, from)
+	return to
 }
 
 func (g Grants) consented(tenantID, clientID string) bool {

@@ -10,11 +10,14 @@ import (
 // maxRequests bounds the log; the oldest go first.
 const maxRequests = 10_000
 
+// anonymous is the principal of a request without credentials.
+const anonymous = "anonymous"
+
 // Request is one call that reached the simulator, with what it needed.
 type Request struct {
 	Time       time.Time `json:"time"`
-	Cloud      string    `json:"cloud"` // aws, azure or gcp
-	Principal  string    `json:"principal"`
+	Cloud      string    `json:"cloud"`     // aws, azure or gcp
+	Principal  string    `json:"principal"` // anonymous for a request without credentials
 	Method     string    `json:"method"`
 	Path       string    `json:"path"`
 	Permission string    `json:"permission"` // in the cloud's own words, such as s3:PutObject

@@ -4,35 +4,49 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"strings"
+	"time"
 )
 
-// s3Gateway passes requests on to versitygw unchanged, signature included,
-// and notes which permission each one needed.
+// s3Gateway passes requests on to versitygw, signature included, and notes
+// which permission each one needed. Who owns a bucket it knows itself.
 type s3Gateway struct {
+	cfg      AWSConfig
+	grants   *grants
 	sessions *sessions
+	client   *http.Client
 	log      *requestLog
 	upstream *httputil.ReverseProxy
 }
 
-func newS3Gateway(cfg AWSConfig, sessions *sessions, log *requestLog, transport http.RoundTripper) (*s3Gateway, error) {
+func newS3Gateway(cfg AWSConfig, g *grants, sessions *sessions, log *requestLog, transport http.RoundTripper) (*s3Gateway, error) {
 	upstream, err := newUpstream("versitygw", cfg.S3Endpoint, transport, func(pr *httputil.ProxyRequest) {
 		pr.Out.Host = pr.In.Host // it is signed
 	})
-	return &s3Gateway{sessions: sessions, log: log, upstream: upstream}, err
+	return &s3Gateway{
+		cfg: cfg, grants: g, sessions: sessions, log: log, upstream: upstream,
+		client: &http.Client{Transport: transport, Timeout: 10 * time.Second},
+	}, err
 }
 
 func (g *s3Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	permission, resource := s3Permission(r)
-	g.upstream.ServeHTTP(g.log.record(w, Request{
+	out := g.log.record(w, Request{
 		Cloud: "aws", Principal: g.principal(r), Method: r.Method, Path: r.URL.RequestURI(),
 		Permission: permission, Resource: resource,
-	}), r)
+	})
+	passed, refusal := g.checkOwner(out, r)
+	if refusal != nil {
+		out.entry.Reason = refusal.message
+		refusal.write(out, r.URL.Path)
+		return
+	}
+	g.upstream.ServeHTTP(out, passed)
 }
 
 func (g *s3Gateway) principal(r *http.Request) string {
 	sig, err := parseSignature(r)
 	if err != nil {
-		return "anonymous"
+		return anonymous
 	}
 	if s, open := g.sessions.find(sig.accessKeyID); open {
 		return s.arn()

@@ -15,6 +15,8 @@ import (
 // sweepEvery is how late a session's key may vanish after it has expired.
 const sweepEvery = 5 * time.Second
 
+var errNoRole = errors.New("the role does not exist")
+
 // session is an assumed role.
 type session struct {
 	user        string // in versitygw
@@ -22,6 +24,7 @@ type session struct {
 	name        string
 	credentials aws.Credentials
 	expires     time.Time
+	policy      string // the role's, as versitygw has it
 }
 
 // arn is how AWS names the session itself.
@@ -33,8 +36,10 @@ func (s session) arn() string {
 
 // sessions are the open ones, each a user in versitygw below our path.
 type sessions struct {
-	iam  *versity
-	path string
+	iam     *versity
+	path    string
+	grants  *grants
+	changed chan struct{} // a role will change at another time than was known
 
 	mu     sync.Mutex // held over calls to versitygw too: users and sessions stay equal
 	byKey  map[string]session
@@ -42,17 +47,22 @@ type sessions struct {
 }
 
 // open makes a session's user; deny is the policy that narrows it, or empty.
+// A role that is gone since the caller looked is errNoRole.
 func (s *sessions) open(ctx context.Context, role Role, name, deny string, expires time.Time) (session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.purge(ctx); err != nil {
 		return session{}, err
 	}
+	role, exists := s.grants.snapshot().role(role.ARN, time.Now())
+	if !exists {
+		return session{}, errNoRole
+	}
 	policies := map[string]string{rolePolicyName: role.PermissionPolicy}
 	if deny != "" {
 		policies[sessionPolicyName] = deny
 	}
-	opened := session{user: "session-" + rand.Text(), role: role.ARN, name: name, expires: expires}
+	opened := session{user: "session-" + rand.Text(), role: role.ARN, name: name, expires: expires, policy: role.PermissionPolicy}
 	var err error
 	if opened.credentials, err = s.iam.createUser(ctx, s.path, opened.user, policies); err != nil {
 		return session{}, errors.Join(err, s.iam.deleteUser(ctx, opened.user))
@@ -86,17 +96,33 @@ func (s *sessions) find(accessKeyID string) (session, bool) {
 	return found, open
 }
 
-// permit gives all sessions of a role its new policy.
-func (s *sessions) permit(ctx context.Context, role Role) error {
+// refresh gives every session the policy that its role has now.
+func (s *sessions) refresh(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	current := s.grants.snapshot()
 	var errs []error
-	for _, open := range s.byKey {
-		if open.role == role.ARN {
-			errs = append(errs, s.iam.putPolicy(ctx, open.user, rolePolicyName, role.PermissionPolicy))
+	for key, open := range s.byKey {
+		role, exists := current.role(open.role, time.Now())
+		if !exists || role.PermissionPolicy == open.policy {
+			continue
 		}
+		if err := s.iam.putPolicy(ctx, open.user, rolePolicyName, role.PermissionPolicy); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		open.policy = role.PermissionPolicy
+		s.byKey[key] = open
 	}
 	return errors.Join(errs...)
+}
+
+// expect lets the sweep see a change of a role in time.
+func (s *sessions) expect() {
+	select {
+	case s.changed <- struct{}{}:
+	default: // it has yet to look anyway
+	}
 }
 
 // end removes the sessions that match.
@@ -122,17 +148,25 @@ func (s *sessions) endExpired(ctx context.Context, now time.Time) error {
 	return s.end(ctx, func(open session) bool { return !open.expires.After(now) })
 }
 
-// sweep ends expired sessions until the context is done. A session that
-// versitygw does not let go of now is tried again the next time.
+// sweep ends expired sessions and brings changes of roles to the open ones,
+// until the context is done. What versitygw refuses now is tried again the
+// next time.
 func (s *sessions) sweep(ctx context.Context) {
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
 	for {
+		wait := sweepEvery
+		if next := s.grants.snapshot().nextRole(time.Now()); !next.IsZero() {
+			wait = min(wait, time.Until(next))
+		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return
-		case now := <-ticker.C:
-			_ = s.endExpired(ctx, now)
+		case <-s.changed:
+			timer.Stop()
+		case <-timer.C:
 		}
+		_ = s.endExpired(ctx, time.Now())
+		_ = s.refresh(ctx)
 	}
 }

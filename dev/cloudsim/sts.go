@@ -26,8 +26,7 @@ const (
 	maxSessionPolicy = 2048 // characters
 	maxExternalID    = 1224 // characters; more than a regular expression may count here
 
-	permissionAssumeRole        = "sts:AssumeRole"
-	permissionGetCallerIdentity = "sts:GetCallerIdentity"
+	permissionAssumeRole = "sts:AssumeRole"
 )
 
 var (
@@ -80,27 +79,31 @@ func (t *sts) answer(r *http.Request, entry *Request) (any, error) {
 	if err != nil {
 		return nil, &stsError{http.StatusBadRequest, "MalformedQueryString", err.Error()}
 	}
-	arn, err := t.authenticate(r, body)
+	action := form.Get("Action")
+	entry.Permission, entry.Resource = "sts:"+action, "*"
+	if action == "AssumeRole" {
+		entry.Resource = form.Get("RoleArn")
+	}
+	arn, err := t.authenticate(r, body, entry)
 	if err != nil {
 		return nil, err
 	}
-	entry.Principal = arn
-	switch action := form.Get("Action"); action {
+	switch action {
 	case "AssumeRole":
-		entry.Permission, entry.Resource = permissionAssumeRole, form.Get("RoleArn")
 		return t.assumeRole(r.Context(), arn, form)
 	case "GetCallerIdentity":
-		entry.Permission = permissionGetCallerIdentity
 		return newCallerIdentity(arn), nil
 	default:
 		return nil, &stsError{http.StatusBadRequest, "InvalidAction", "Could not find operation " + action + " for version 2011-06-15"}
 	}
 }
 
-// authenticate tells whose key signed the request.
-func (t *sts) authenticate(r *http.Request, body []byte) (arn string, err error) {
+// authenticate tells whose key signed the request, and the log as whom the
+// caller came.
+func (t *sts) authenticate(r *http.Request, body []byte, entry *Request) (arn string, err error) {
 	sig, err := parseSignature(r)
 	if err != nil {
+		entry.Principal = anonymous
 		return "", &stsError{http.StatusForbidden, "MissingAuthenticationToken", "Request is missing Authentication Token"}
 	}
 	arn, secret, known := t.cfg.ServiceUserARN, t.cfg.SecretAccessKey, sig.accessKeyID == t.cfg.AccessKeyID
@@ -108,9 +111,11 @@ func (t *sts) authenticate(r *http.Request, body []byte) (arn string, err error)
 		arn, secret, known = s.arn(), s.credentials.SecretAccessKey, true
 	}
 	if !known {
+		entry.Principal = sig.accessKeyID
 		return "", &stsError{http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid."}
 	}
-	if err := sig.verify(r.Context(), r, body, secret); err != nil {
+	entry.Principal = arn
+	if err := sig.verify(r.Context(), r, sha256Hex(body), secret); err != nil {
 		return "", &stsError{http.StatusForbidden, "SignatureDoesNotMatch", err.Error()}
 	}
 	return arn, nil
@@ -127,7 +132,7 @@ func (t *sts) assumeRole(ctx context.Context, callerARN string, form url.Values)
 		c.externalID = &id
 	}
 	arn := form.Get("RoleArn")
-	role, exists := t.grants.snapshot().role(arn)
+	role, exists := t.grants.snapshot().role(arn, time.Now())
 	// A role that does not exist is refused like one that does not trust the
 	// caller, so that nobody can find out which roles there are.
 	denied := &stsError{http.StatusForbidden, "AccessDenied",
@@ -149,6 +154,9 @@ func (t *sts) assumeRole(ctx context.Context, callerARN string, form url.Values)
 		}
 	}
 	s, err := t.sessions.open(ctx, role, name, deny, time.Now().Add(duration))
+	if errors.Is(err, errNoRole) {
+		return nil, denied
+	}
 	if err != nil {
 		return nil, err
 	}
