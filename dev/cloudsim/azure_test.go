@@ -45,12 +45,17 @@ func (w world) tenant(t *testing.T) tenant {
 // client is the product's way in.
 func (n tenant) client(t *testing.T, secret string) *container.Client {
 	t.Helper()
+	return n.clientOf(t, cloudsim.AzureApp{ClientID: clientID, ClientSecret: secret})
+}
+
+func (n tenant) clientOf(t *testing.T, app cloudsim.AzureApp) *container.Client {
+	t.Helper()
 	options := azcore.ClientOptions{
 		Transport: n.HTTPClient(),
 		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: n.at.Authority},
 		Retry:     policy.RetryOptions{MaxRetries: -1},
 	}
-	credential, err := azidentity.NewClientSecretCredential(n.id, clientID, secret, &azidentity.ClientSecretCredentialOptions{
+	credential, err := azidentity.NewClientSecretCredential(n.id, app.ClientID, app.ClientSecret, &azidentity.ClientSecretCredentialOptions{
 		ClientOptions: options, DisableInstanceDiscovery: true,
 	})
 	require.NoError(t, err)

@@ -75,7 +75,7 @@ func (p *blobProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	container, blob, _ := strings.Cut(rest, "/")
 	out := p.log.record(w, Request{
 		Cloud: "azure", Method: r.Method, Path: r.URL.RequestURI(),
-		Permission: blobAction(r, container, blob), Resource: account + "/" + container,
+		Permission: blobAction(r, container, blob), Resource: strings.TrimSuffix(account+"/"+container+"/"+blob, "/"),
 	})
 	refusal := p.check(r, &out.entry, account, container)
 	if refusal == nil {
@@ -92,6 +92,7 @@ func (p *blobProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *blobProxy) check(r *http.Request, entry *Request, account, container string) *blobError {
 	raw := bearer(r)
 	if raw == "" {
+		entry.Principal = anonymous
 		return &blobError{http.StatusUnauthorized, "NoAuthenticationInformation", "Server failed to authenticate the request. Please refer to the information in the www-authenticate header."}
 	}
 	token, err := p.tokens.read(raw)
@@ -102,7 +103,11 @@ func (p *blobProxy) check(r *http.Request, entry *Request, account, container st
 	if _, exists := p.cfg.Accounts[account]; !exists {
 		return &blobError{http.StatusNotFound, "ResourceNotFound", "The specified resource does not exist: there is no storage account " + account + "."}
 	}
-	if !p.grants.snapshot().assigned(token, account, container, entry.Permission, time.Now()) {
+	granted := p.grants.snapshot()
+	if slices.Contains(granted.ClosedAccounts, account) {
+		return &blobError{http.StatusForbidden, "AuthorizationFailure", "This request is not authorized to perform this operation."}
+	}
+	if !granted.assigned(token, account, container, entry.Permission, time.Now()) {
 		return &blobError{http.StatusForbidden, "AuthorizationPermissionMismatch", "This request is not authorized to perform this operation using this permission."}
 	}
 	return nil

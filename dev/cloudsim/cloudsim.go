@@ -60,15 +60,26 @@ type AWSConfig struct {
 	RootSecretAccessKey string
 }
 
-// AzureConfig describes the service's multi-tenant app and Azurite.
+// AzureConfig describes the service's multi-tenant apps and Azurite.
 type AzureConfig struct {
 	ClientID     string
 	ClientSecret string
 	AppName      string // name_suffix
 
+	// Apps are further apps. The characters of a name before the underscore
+	// are an app's own, because that is what admins search for.
+	Apps []AzureApp
+
 	BlobEndpoint string            // URL of Azurite without an account
 	Accounts     map[string]string // storage account -> base64 key, as in AZURITE_ACCOUNTS
 	Tenants      []string          // directories that exist; empty: every UUID is one
+}
+
+// AzureApp is a multi-tenant app of the service.
+type AzureApp struct {
+	ClientID     string
+	ClientSecret string
+	Name         string // name_suffix
 }
 
 // GCPConfig describes the service account that customers grant access to and

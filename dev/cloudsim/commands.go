@@ -45,6 +45,12 @@ var commands = map[string]func(*Server, context.Context, fields) error{
 	"azure/remove-assignment": func(s *Server, _ context.Context, f fields) error {
 		return s.RemoveAssignment(f.assignment())
 	},
+	"azure/disable-app": func(s *Server, _ context.Context, f fields) error {
+		return s.DisableApp(f["tenant_id"], f["client_id"], f["disabled"] == "true")
+	},
+	"azure/set-network-rules": func(s *Server, _ context.Context, f fields) error {
+		return s.SetNetworkRules(f["account"], f["allowed"] == "true")
+	},
 	"gcp/bind": func(s *Server, _ context.Context, f fields) error {
 		delay, err := f.delay()
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,12 @@ import (
 
 // storageAudience is what Azure's storage SDKs ask tokens for.
 const storageAudience = "https://storage.azure.com"
+
+// The log's words for requests that no cloud has a permission for.
+const (
+	permissionToken   = "token"   // signing in needs none
+	permissionUnknown = "unknown" // calls that no exporter makes; nobody has it
+)
 
 // entra is the authority of all tenants: discovery, tokens by client
 // credentials, and the consent page.
@@ -43,17 +50,27 @@ func (e *entra) handler() http.Handler {
 		mux.HandleFunc("GET /{tenant}/"+path, e.askConsent)
 		mux.HandleFunc("POST /{tenant}/"+path, e.acceptConsent)
 	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		http.NotFound(e.log.record(w, Request{
+			Cloud: "azure", Principal: anonymous, Method: r.Method, Path: r.URL.RequestURI(), Permission: permissionUnknown, Resource: r.URL.Path,
+		}), r)
+	})
 	return http.NewCrossOriginProtection().Handler(mux)
 }
 
+// discovery is the first half of asking for a token, and logged as that.
 func (e *entra) discovery(w http.ResponseWriter, r *http.Request) {
 	tenant := r.PathValue("tenant")
+	out := e.log.record(w, Request{
+		Cloud: "azure", Principal: anonymous, Method: r.Method, Path: r.URL.Path, Permission: permissionToken, Resource: tenant,
+	})
 	if err := e.checkTenant(tenant); err != nil {
-		e.refuse(w, err)
+		out.entry.Reason = err.Error()
+		e.refuse(out, err)
 		return
 	}
 	base := e.base + "/" + tenant
-	writeJSON(w, http.StatusOK, map[string]any{
+	writeJSON(out, http.StatusOK, map[string]any{
 		"issuer":                                base + "/v2.0",
 		"authorization_endpoint":                base + "/oauth2/v2.0/authorize",
 		"token_endpoint":                        base + "/oauth2/v2.0/token",
@@ -68,7 +85,7 @@ func (e *entra) token(w http.ResponseWriter, r *http.Request) {
 	tenant := r.PathValue("tenant")
 	out := e.log.record(w, Request{
 		Cloud: "azure", Principal: r.PostFormValue("client_id"), Method: r.Method, Path: r.URL.Path,
-		Permission: "token", Resource: tenant,
+		Permission: permissionToken, Resource: tenant,
 	})
 	if refusal := e.checkToken(tenant, r); refusal != nil {
 		out.entry.Reason = refusal.Error()
@@ -99,11 +116,16 @@ func (e *entra) checkToken(tenant string, r *http.Request) *entraError {
 	if scope := r.PostFormValue("scope"); !strings.Contains(" "+scope+" ", " "+storageAudience+"/.default ") {
 		return &entraError{http.StatusBadRequest, "invalid_scope", 70011, "The provided value for the input parameter 'scope' is not valid. The scope " + scope + " is not valid."}
 	}
-	if client != e.cfg.ClientID || !e.grants.snapshot().consented(tenant, client) {
+	app, exists := e.cfg.app(client)
+	granted := e.grants.snapshot()
+	if !exists || !granted.consented(tenant, client) {
 		return &entraError{http.StatusBadRequest, "unauthorized_client", 700016,
 			"Application with identifier '" + client + "' was not found in the directory '" + tenant + "'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant."}
 	}
-	if subtle.ConstantTimeCompare([]byte(r.PostFormValue("client_secret")), []byte(e.cfg.ClientSecret)) != 1 {
+	if slices.Contains(granted.DisabledApps, DisabledApp{TenantID: tenant, ClientID: client}) {
+		return &entraError{http.StatusBadRequest, "unauthorized_client", 7000112, "Application '" + client + "'(" + app.Name + ") is disabled."}
+	}
+	if subtle.ConstantTimeCompare([]byte(r.PostFormValue("client_secret")), []byte(app.ClientSecret)) != 1 {
 		return &entraError{http.StatusUnauthorized, "invalid_client", 7000215,
 			"Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '" + client + "'."}
 	}
@@ -145,11 +167,12 @@ func (e *entra) acceptConsent(w http.ResponseWriter, r *http.Request) {
 
 func (e *entra) consentPage(w http.ResponseWriter, r *http.Request, status int, view consentView) {
 	view.TenantID, view.ClientID = r.PathValue("tenant"), r.URL.Query().Get("client_id")
-	view.AppName, view.Page = e.cfg.AppName, e.admin.endpoints.Page
+	app, exists := e.cfg.app(view.ClientID)
+	view.AppName, view.Page = app.Name, e.admin.endpoints.Page
 	if err := e.admin.checkTenant(view.TenantID); err != nil && view.Error == "" {
 		status, view.Error = http.StatusBadRequest, err.Error()
 	}
-	if view.ClientID != e.cfg.ClientID && view.Error == "" {
+	if !exists && view.Error == "" {
 		status, view.Error = http.StatusBadRequest, fmt.Sprintf("no app has the client ID %q", view.ClientID)
 	}
 	render(w, status, "consent.html", view)

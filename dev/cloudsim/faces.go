@@ -73,6 +73,9 @@ func (s *Server) buildAWS(transport http.RoundTripper) error {
 }
 
 func (s *Server) buildAzure(transport http.RoundTripper) error {
+	if err := s.cfg.Azure.checkApps(); err != nil {
+		return err
+	}
 	key, err := loadKey(filepath.Join(s.cfg.Dir, "entra-key.pem"), newRSAKey)
 	if err != nil {
 		return err

@@ -22,9 +22,6 @@ const (
 	permissionBucketsDelete = "storage.buckets.delete"
 	permissionBucketsList   = "storage.buckets.list"
 	permissionBucketsUpdate = "storage.buckets.update"
-
-	// permissionUnknown is needed by calls that no exporter makes; nobody has it.
-	permissionUnknown = "storage.unknown"
 )
 
 // gcsProxy stands before fake-gcs-server, which checks nothing: it checks the

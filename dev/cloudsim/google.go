@@ -73,7 +73,7 @@ func (g *googleIdentity) handler() http.Handler {
 
 // token trades a JWT signed by the base identity's key for an access token.
 func (g *googleIdentity) token(w http.ResponseWriter, r *http.Request) {
-	out := g.log.record(w, Request{Cloud: "gcp", Method: r.Method, Path: r.URL.Path, Permission: "token"})
+	out := g.log.record(w, Request{Cloud: "gcp", Method: r.Method, Path: r.URL.Path, Permission: permissionToken})
 	refuse := func(code string, description string) {
 		out.entry.Reason = code + ": " + description
 		writeJSON(out, http.StatusBadRequest, map[string]string{"error": code, "error_description": description})

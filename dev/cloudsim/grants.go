@@ -22,6 +22,9 @@ type Grants struct {
 	Assignments []Assignment `json:"assignments"`
 	Bindings    []Binding    `json:"bindings"`
 
+	DisabledApps   []DisabledApp `json:"disabled_apps"`
+	ClosedAccounts []string      `json:"closed_accounts"` // storage accounts whose firewall keeps the service out
+
 	// ImpersonationDenied takes the token creator role away from the
 	// service's own Google identity.
 	ImpersonationDenied bool `json:"impersonation_denied"`
@@ -45,6 +48,12 @@ type Consent struct {
 	TenantID string    `json:"tenant_id"`
 	ClientID string    `json:"client_id"`
 	At       time.Time `json:"at"`
+}
+
+// DisabledApp is a service principal that its tenant has switched off.
+type DisabledApp struct {
+	TenantID string `json:"tenant_id"`
+	ClientID string `json:"client_id"`
 }
 
 // Assignment is an Azure role given to a service principal on a storage
@@ -120,6 +129,8 @@ func (g Grants) clone() Grants {
 	g.Consents = append([]Consent{}, g.Consents...)
 	g.Assignments = append([]Assignment{}, g.Assignments...)
 	g.Bindings = append([]Binding{}, g.Bindings...)
+	g.DisabledApps = append([]DisabledApp{}, g.DisabledApps...)
+	g.ClosedAccounts = append([]string{}, g.ClosedAccounts...)
 	g.BucketOwners = cloneMap(g.BucketOwners)
 	return g
 }

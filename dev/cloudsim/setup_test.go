@@ -86,9 +86,18 @@ func (w world) config(dir string) cloudsim.Config {
 		},
 		Azure: cloudsim.AzureConfig{
 			ClientID: clientID, ClientSecret: "app-secret", AppName: appName,
+			Apps:         pool(),
 			BlobEndpoint: w.stores.Azurite.Endpoint, Accounts: w.stores.Azurite.Accounts,
 		},
 		GCP: cloudsim.GCPConfig{ServiceAccount: serviceAccount, StorageEndpoint: w.stores.GCS.Endpoint},
+	}
+}
+
+// pool are the apps beside the first.
+func pool() []cloudsim.AzureApp {
+	return []cloudsim.AzureApp{
+		{ClientID: "5b1f7c52-2f0e-4d53-8f0a-0c6f7a1d2e01", ClientSecret: "pool-secret-1", Name: "auditferrypool1_x1"},
+		{ClientID: "5b1f7c52-2f0e-4d53-8f0a-0c6f7a1d2e02", ClientSecret: "pool-secret-2", Name: "auditferrypool2_x2"},
 	}
 }
 
@@ -97,7 +106,7 @@ func offline(t *testing.T) *cloudsim.Server {
 	t.Helper()
 	return start(t, cloudsim.Config{
 		AWS:   cloudsim.AWSConfig{ServiceUserARN: serviceUser},
-		Azure: cloudsim.AzureConfig{ClientID: clientID, ClientSecret: "app-secret", AppName: appName, Accounts: map[string]string{"acmeaudit": ""}},
+		Azure: cloudsim.AzureConfig{ClientID: clientID, ClientSecret: "app-secret", AppName: appName, Apps: pool(), Accounts: map[string]string{"acmeaudit": ""}},
 		GCP:   cloudsim.GCPConfig{ServiceAccount: serviceAccount},
 	})
 }
