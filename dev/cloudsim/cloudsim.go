@@ -87,6 +87,7 @@ type AzureApp struct {
 // simulator, see Endpoints.GoogleKeyFile.
 type GCPConfig struct {
 	ServiceAccount  string
+	Project         string // of accounts that the service makes; empty: auditferry-dev
 	StorageEndpoint string // URL of fake-gcs-server
 }
 
@@ -97,6 +98,7 @@ type Endpoints struct {
 	Authority      string
 	Blob           string // with {account}
 	IAMCredentials string
+	IAM            string // service accounts; the same server as IAMCredentials
 	Storage        string
 	Page           string
 
@@ -113,6 +115,7 @@ type Server struct {
 	grants    *grants
 	log       *requestLog
 	sessions  *sessions
+	identity  *googleIdentity
 	handlers  handlers
 
 	servers   []*http.Server

@@ -61,6 +61,15 @@ var commands = map[string]func(*Server, context.Context, fields) error{
 	"gcp/unbind": func(s *Server, _ context.Context, f fields) error {
 		return s.Unbind(f["bucket"], f["member"])
 	},
+	"gcp/create-service-account": func(s *Server, _ context.Context, f fields) error {
+		return s.CreateServiceAccount(f["email"])
+	},
+	"gcp/delete-service-account": func(s *Server, _ context.Context, f fields) error {
+		return s.DeleteServiceAccount(f["email"])
+	},
+	"gcp/set-bucket-project": func(s *Server, _ context.Context, f fields) error {
+		return s.SetBucketProject(f["bucket"], f["number"])
+	},
 	"gcp/impersonation": func(s *Server, _ context.Context, f fields) error {
 		return s.AllowImpersonation(f["allowed"] == "true")
 	},

@@ -31,6 +31,7 @@ func (s *Server) faces() []face {
 func (s *Server) build() error {
 	s.endpoints.Blob += "/{account}"
 	s.endpoints.CAFile = s.ca.file
+	s.endpoints.IAM = s.endpoints.IAMCredentials
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = func() {
@@ -102,8 +103,8 @@ func (s *Server) buildGCP(transport http.RoundTripper) error {
 	if s.endpoints.GoogleKeyFile, err = writeGoogleKey(s.cfg.Dir, s.endpoints.IAMCredentials+"/token", key); err != nil {
 		return err
 	}
-	identity := &googleIdentity{cfg: s.cfg.GCP, grants: s.grants, log: s.log, tokens: t, base: key.Public()}
-	s.handlers.google = identity.handler()
+	s.identity = &googleIdentity{cfg: s.cfg.GCP, grants: s.grants, log: s.log, tokens: t, base: key.Public()}
+	s.handlers.google = s.identity.handler()
 	s.handlers.storage, err = newGCSProxy(s.cfg.GCP, s.endpoints.Storage, s.grants, s.log, t, transport)
 	return err
 }

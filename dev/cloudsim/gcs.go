@@ -27,6 +27,7 @@ const (
 // gcsProxy stands before fake-gcs-server, which checks nothing: it checks the
 // bearer token and the bucket's IAM bindings, call by call.
 type gcsProxy struct {
+	cfg      GCPConfig
 	grants   *grants
 	log      *requestLog
 	tokens   *tokens
@@ -40,6 +41,7 @@ type gcsCall struct {
 	bucket     string
 	object     string
 	permission string
+	isAllowed  bool   // the session URL of an upload that was allowed is its own proof
 	mayReplace bool   // an upload that can overwrite needs storage.objects.delete too
 	path       string // as fake-gcs-server knows it
 }
@@ -60,7 +62,7 @@ func newGCSProxy(cfg GCPConfig, own string, g *grants, log *requestLog, t *token
 		return nil
 	}
 	return &gcsProxy{
-		grants: g, log: log, tokens: t, target: target, upstream: upstream,
+		cfg: cfg, grants: g, log: log, tokens: t, target: target, upstream: upstream,
 		client: &http.Client{Transport: transport, Timeout: 10 * time.Second},
 	}, nil
 }
@@ -68,12 +70,16 @@ func newGCSProxy(cfg GCPConfig, own string, g *grants, log *requestLog, t *token
 func (p *gcsProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	call := parseGCSCall(r)
 	out := p.log.record(w, Request{
-		Cloud: "gcp", Method: r.Method, Path: r.URL.RequestURI(),
+		Cloud: "gcp", Principal: anonymous, Method: r.Method, Path: r.URL.RequestURI(),
 		Permission: call.permission, Resource: call.resource(),
 	})
 	if refusal := p.check(r, &out.entry, call); refusal != nil {
 		out.entry.Reason = refusal.message
 		refusal.write(out)
+		return
+	}
+	if call.permission == permissionBucketsGet {
+		p.describeBucket(out, r, call)
 		return
 	}
 	forward := r.Clone(r.Context())
@@ -82,19 +88,26 @@ func (p *gcsProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *gcsProxy) check(r *http.Request, entry *Request, call gcsCall) *googleError {
-	if call.permission == "" {
-		return nil // the session URL of an upload that was allowed is its own proof
-	}
 	raw := bearer(r)
+	if call.isAllowed {
+		if token, err := p.tokens.read(raw); err == nil {
+			entry.Principal = token.Email
+		}
+		return nil
+	}
 	if raw == "" {
 		return &googleError{http.StatusUnauthorized, "UNAUTHENTICATED", "required",
 			"Anonymous caller does not have " + call.permission + " access to " + call.description() + "."}
 	}
+	granted := p.grants.snapshot()
 	token, err := p.tokens.read(raw)
+	if err == nil {
+		entry.Principal = token.Email
+		err = token.isOf(p.cfg, granted)
+	}
 	if err != nil {
 		return unauthenticated(err)
 	}
-	entry.Principal = token.Email
 	if !token.hasScope() {
 		return &googleError{http.StatusForbidden, "PERMISSION_DENIED", "insufficientPermissions", "Request had insufficient authentication scopes."}
 	}
@@ -102,9 +115,9 @@ func (p *gcsProxy) check(r *http.Request, entry *Request, call gcsCall) *googleE
 	if err != nil {
 		return &googleError{http.StatusServiceUnavailable, "UNAVAILABLE", "backendError", err.Error()}
 	}
-	granted := p.grants.snapshot().bound(call.bucket, "serviceAccount:"+token.Email, time.Now())
+	bound := granted.bound(call.bucket, "serviceAccount:"+token.Email, time.Now())
 	for _, permission := range needed {
-		if !slices.Contains(granted, permission) {
+		if !slices.Contains(bound, permission) {
 			return p.deny(r.Context(), token.Email, permission, call)
 		}
 	}
@@ -170,7 +183,15 @@ func (g Grants) bound(bucket, member string, now time.Time) []string {
 	return nil
 }
 
-func (c gcsCall) resource() string { return "buckets/" + c.bucket + "/objects/" + c.object }
+func (c gcsCall) resource() string {
+	switch {
+	case c.bucket == "":
+		return c.path
+	case c.object == "":
+		return "buckets/" + c.bucket
+	}
+	return "buckets/" + c.bucket + "/objects/" + c.object
+}
 
 func (c gcsCall) description() string {
 	if strings.HasPrefix(c.permission, "storage.buckets.") {
@@ -185,7 +206,7 @@ func parseGCSCall(r *http.Request) gcsCall {
 	path := r.URL.EscapedPath()
 	switch {
 	case strings.HasPrefix(path, "/upload/resumable/"), r.URL.Query().Has("upload_id"):
-		return gcsCall{path: path}
+		return gcsCall{path: path, permission: permissionObjectsCreate, isAllowed: true}
 	case strings.HasPrefix(path, "/upload/storage/v1/b/"):
 		call := splitGCSPath(strings.TrimPrefix(path, "/upload/storage/v1"))
 		call.path = path

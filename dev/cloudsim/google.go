@@ -22,7 +22,7 @@ const (
 
 	// baseServiceAccount is who the service is in Google Cloud before it
 	// impersonates the account that customers grant access to.
-	baseServiceAccount = "auditferry-worker@auditferry-dev.iam.gserviceaccount.com"
+	baseServiceAccount = "auditferry-worker@" + defaultProject + ".iam.gserviceaccount.com"
 
 	googleIssuer   = "https://accounts.google.com"
 	googleAudience = "https://www.googleapis.com"
@@ -30,8 +30,8 @@ const (
 	permissionGetAccessToken = "iam.serviceAccounts.getAccessToken" // #nosec G101 -- a permission's name
 )
 
-// googleIdentity answers for oauth2.googleapis.com and
-// iamcredentials.googleapis.com.
+// googleIdentity answers for oauth2.googleapis.com,
+// iamcredentials.googleapis.com and iam.googleapis.com.
 type googleIdentity struct {
 	cfg    GCPConfig
 	grants *grants
@@ -49,7 +49,7 @@ func writeGoogleKey(dir, tokenURL string, key crypto.Signer) (file string, err e
 	}
 	text, err := json.MarshalIndent(map[string]string{
 		"type":            "service_account",
-		"project_id":      "auditferry-dev",
+		"project_id":      defaultProject,
 		"private_key_id":  "cloudsim",
 		"private_key":     string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
 		"client_email":    baseServiceAccount,
@@ -68,12 +68,22 @@ func (g *googleIdentity) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", g.token)
 	mux.HandleFunc("POST /v1/projects/-/serviceAccounts/{call}", g.generateAccessToken)
+	mux.HandleFunc("POST /v1/projects/{project}/serviceAccounts", g.createAccount)
+	mux.HandleFunc("GET /v1/projects/{project}/serviceAccounts/{email}", g.getAccount)
+	mux.HandleFunc("DELETE /v1/projects/{project}/serviceAccounts/{email}", g.deleteAccount)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		g.answer(w, r, permissionUnknown, r.URL.Path, g.cfg.project(), func() (any, *googleError) {
+			return nil, &googleError{http.StatusNotFound, "NOT_FOUND", "notFound", "Method not found."}
+		})
+	})
 	return mux
 }
 
 // token trades a JWT signed by the base identity's key for an access token.
 func (g *googleIdentity) token(w http.ResponseWriter, r *http.Request) {
-	out := g.log.record(w, Request{Cloud: "gcp", Method: r.Method, Path: r.URL.Path, Permission: permissionToken})
+	out := g.log.record(w, Request{
+		Cloud: "gcp", Principal: anonymous, Method: r.Method, Path: r.URL.Path, Permission: permissionToken, Resource: baseServiceAccount,
+	})
 	refuse := func(code string, description string) {
 		out.entry.Reason = code + ": " + description
 		writeJSON(out, http.StatusBadRequest, map[string]string{"error": code, "error_description": description})
@@ -117,6 +127,7 @@ func (g *googleIdentity) generateAccessToken(w http.ResponseWriter, r *http.Requ
 		out.entry.Reason = refusal.message
 		refusal.write(out)
 	}
+	out.entry.Principal = anonymous
 	caller, err := g.caller(r)
 	if err != nil {
 		refuse(unauthenticated(err))
@@ -127,13 +138,13 @@ func (g *googleIdentity) generateAccessToken(w http.ResponseWriter, r *http.Requ
 		refuse(&googleError{http.StatusNotFound, "NOT_FOUND", "notFound", "Method not found."})
 		return
 	}
-	if email != g.cfg.ServiceAccount || caller != baseServiceAccount || g.grants.snapshot().ImpersonationDenied {
-		// Google says the same of an account that does not exist.
-		refuse(&googleError{http.StatusForbidden, "PERMISSION_DENIED", "forbidden",
-			"Permission '" + permissionGetAccessToken + "' denied on resource (or it may not exist)."})
+	granted := g.grants.snapshot()
+	uniqueID, exists := g.cfg.uniqueID(granted, email)
+	if !exists || email == baseServiceAccount || caller != baseServiceAccount || granted.ImpersonationDenied {
+		refuse(permissionDenied(permissionGetAccessToken))
 		return
 	}
-	answer, refusal := g.impersonate(r, email)
+	answer, refusal := g.impersonate(r, email, uniqueID)
 	if refusal != nil {
 		refuse(refusal)
 		return
@@ -155,31 +166,28 @@ func (g *googleIdentity) caller(r *http.Request) (email string, err error) {
 	return "", err
 }
 
-func (g *googleIdentity) impersonate(r *http.Request, email string) (map[string]string, *googleError) {
-	invalid := func(message string) *googleError {
-		return &googleError{http.StatusBadRequest, "INVALID_ARGUMENT", "badRequest", message}
-	}
+func (g *googleIdentity) impersonate(r *http.Request, email, uniqueID string) (map[string]string, *googleError) {
 	var order struct {
 		Scope    []string `json:"scope"`
 		Lifetime string   `json:"lifetime"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&order); err != nil {
-		return nil, invalid("Invalid JSON payload received. " + err.Error())
+		return nil, invalidArgument("Invalid JSON payload received. " + err.Error())
 	}
 	if len(order.Scope) == 0 {
-		return nil, invalid("Request contains an invalid argument: scope is required.")
+		return nil, invalidArgument("Request contains an invalid argument: scope is required.")
 	}
 	lifetime := tokenLifetime
 	if order.Lifetime != "" {
 		parsed, err := time.ParseDuration(order.Lifetime)
 		if err != nil || parsed <= 0 || parsed > tokenLifetime {
-			return nil, invalid("The lifetime must be from 1s to 3600s.")
+			return nil, invalidArgument("The lifetime must be from 1s to 3600s.")
 		}
 		lifetime = parsed
 	}
-	token, err := g.tokens.issue(claims{Email: email, Scope: strings.Join(order.Scope, " ")}, lifetime)
+	token, err := g.tokens.issue(claims{Claims: jwt.Claims{Subject: uniqueID}, Email: email, Scope: strings.Join(order.Scope, " ")}, lifetime)
 	if err != nil {
-		return nil, &googleError{http.StatusInternalServerError, "INTERNAL", "backendError", err.Error()}
+		return nil, internal(err)
 	}
 	return map[string]string{
 		"accessToken": token, "expireTime": time.Now().Add(lifetime).UTC().Format(time.RFC3339),

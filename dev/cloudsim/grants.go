@@ -25,6 +25,9 @@ type Grants struct {
 	DisabledApps   []DisabledApp `json:"disabled_apps"`
 	ClosedAccounts []string      `json:"closed_accounts"` // storage accounts whose firewall keeps the service out
 
+	// ServiceAccounts are Google's that were made here.
+	ServiceAccounts []ServiceAccount `json:"service_accounts"`
+
 	// ImpersonationDenied takes the token creator role away from the
 	// service's own Google identity.
 	ImpersonationDenied bool `json:"impersonation_denied"`
@@ -32,6 +35,10 @@ type Grants struct {
 	// BucketOwners are the AWS accounts of S3 buckets that do not belong to
 	// DefaultBucketOwner.
 	BucketOwners map[string]string `json:"bucket_owners"`
+
+	// BucketProjects are the project numbers of Cloud Storage buckets that are
+	// not in DefaultBucketProject.
+	BucketProjects map[string]string `json:"bucket_projects"`
 }
 
 // Role is an IAM role in a customer's AWS account. One that is to change is
@@ -131,7 +138,9 @@ func (g Grants) clone() Grants {
 	g.Bindings = append([]Binding{}, g.Bindings...)
 	g.DisabledApps = append([]DisabledApp{}, g.DisabledApps...)
 	g.ClosedAccounts = append([]string{}, g.ClosedAccounts...)
+	g.ServiceAccounts = append([]ServiceAccount{}, g.ServiceAccounts...)
 	g.BucketOwners = cloneMap(g.BucketOwners)
+	g.BucketProjects = cloneMap(g.BucketProjects)
 	return g
 }
 
