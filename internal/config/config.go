@@ -28,6 +28,8 @@ type Common struct {
 	ProvisionerAWS   string `env:"PROVISIONER_AWS" envDefault:"auto"`
 	ProvisionerAzure string `env:"PROVISIONER_AZURE" envDefault:"auto"`
 	ProvisionerGCP   string `env:"PROVISIONER_GCP" envDefault:"auto"`
+
+	AzureAuthorityHost string `env:"AZURE_AUTHORITY_HOST"` // where admins consent; empty: Microsoft's public cloud
 }
 
 // API is the configuration of the api program.
@@ -71,31 +73,6 @@ type Export struct {
 	SpillBytes int   `env:"EXPORT_SPILL_BYTES" envDefault:"8388608"` // a part above this goes to a temporary file
 }
 
-// AWS is our side of the trust with customers' AWS accounts. The service's own
-// access key comes from the SDK's standard sources.
-type AWS struct {
-	IAMUserARN  string `env:"IAM_USER_ARN"` // what roles trust
-	Region      string `env:"STS_REGION" envDefault:"us-east-1"`
-	STSEndpoint string `env:"STS_ENDPOINT"` // empty: AWS
-	S3Endpoint  string `env:"S3_ENDPOINT"`  // empty: AWS
-}
-
-// Azure is our multi-tenant app.
-type Azure struct {
-	ClientID      string `env:"CLIENT_ID"`
-	ClientSecret  string `env:"CLIENT_SECRET,unset"`
-	AppName       string `env:"APP_NAME"`       // as the customer's tenant shows it, name_suffix
-	AuthorityHost string `env:"AUTHORITY_HOST"` // empty: Microsoft's public cloud
-	BlobEndpoint  string `env:"BLOB_ENDPOINT"`  // with {account}; empty: https://{account}.blob.core.windows.net
-}
-
-// GCP is the service account that customers grant access to.
-type GCP struct {
-	ServiceAccount  string `env:"SERVICE_ACCOUNT"`
-	IAMEndpoint     string `env:"IAM_CREDENTIALS_ENDPOINT"` // empty: Google
-	StorageEndpoint string `env:"STORAGE_ENDPOINT"`         // empty: Google
-}
-
 // LoadAPI reads the api program's configuration. The error names every
 // variable that is missing or wrong.
 func LoadAPI() (API, error) {
@@ -113,7 +90,8 @@ func LoadWorker() (Worker, error) {
 	if err != nil {
 		return Worker{}, readable(err)
 	}
-	return cfg, errors.Join(cfg.validate(), cfg.validateClouds(), cfg.Export.validate())
+	cfg.Azure.AppPool, err = readAppPool(cfg.Azure.AppPoolFile)
+	return cfg, errors.Join(cfg.validate(), err, cfg.validateClouds(), cfg.Export.validate())
 }
 
 func readable(err error) error {
@@ -127,6 +105,9 @@ func (c Common) validate() error {
 	}
 	if c.LogFormat != "json" && c.LogFormat != "console" {
 		errs = append(errs, wrong("LOG_FORMAT", "must be json or console"))
+	}
+	if c.AzureAuthorityHost != "" && !isHTTPS(c.AzureAuthorityHost) {
+		errs = append(errs, wrong("AZURE_AUTHORITY_HOST", "must be an https URL such as https://login.microsoftonline.us"))
 	}
 	for name, value := range map[string]string{
 		"PROVISIONER_AWS": c.ProvisionerAWS, "PROVISIONER_AZURE": c.ProvisionerAzure, "PROVISIONER_GCP": c.ProvisionerGCP,
@@ -147,26 +128,6 @@ func (a API) validateOperatorKey() error {
 		return wrong("OPERATOR_KEY", fmt.Sprintf("must be at least %d random characters", minOperatorKey))
 	}
 	return nil
-}
-
-// validateClouds asks for what the auto provisioner will need, so that the
-// first customer is not the one to find out.
-func (w Worker) validateClouds() error {
-	var errs []error
-	need := func(provisioner, name, value string) {
-		if provisioner == "auto" && value == "" {
-			errs = append(errs, wrong(name, "is required while the cloud's provisioner is auto"))
-		}
-	}
-	need(w.ProvisionerAWS, "AWS_IAM_USER_ARN", w.AWS.IAMUserARN)
-	need(w.ProvisionerAzure, "AZURE_CLIENT_ID", w.Azure.ClientID)
-	need(w.ProvisionerAzure, "AZURE_CLIENT_SECRET", w.Azure.ClientSecret)
-	need(w.ProvisionerAzure, "AZURE_APP_NAME", w.Azure.AppName)
-	need(w.ProvisionerGCP, "GCP_SERVICE_ACCOUNT", w.GCP.ServiceAccount)
-	if e := w.Azure.BlobEndpoint; e != "" && !strings.Contains(e, "{account}") {
-		errs = append(errs, wrong("AZURE_BLOB_ENDPOINT", "must contain {account}"))
-	}
-	return errors.Join(errs...)
 }
 
 func (e Export) validate() error {
