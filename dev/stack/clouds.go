@@ -2,6 +2,9 @@ package stack
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/auditferry/auditferry/dev/cloudsim"
@@ -18,7 +21,18 @@ const (
 	azureAppName      = "auditferrydev_a1b2c3"
 
 	gcpServiceAccount = "exporter@auditferry-dev.iam.gserviceaccount.com"
+	gcpProject        = "auditferry-dev" // of accounts for one integration each
 )
+
+// azurePool are apps for one org each; the first app is shared. An admin tells
+// them by what is before the underscore.
+func azurePool() []cloudsim.AzureApp {
+	return []cloudsim.AzureApp{
+		{ClientID: "7c1d9a40-3a52-4a0e-9a57-2f6f0c3b1d01", ClientSecret: "auditferry-dev-pool-secret-1", Name: "auditferrypool1_x1"},
+		{ClientID: "7c1d9a40-3a52-4a0e-9a57-2f6f0c3b1d02", ClientSecret: "auditferry-dev-pool-secret-2", Name: "auditferrypool2_x2"},
+		{ClientID: "7c1d9a40-3a52-4a0e-9a57-2f6f0c3b1d03", ClientSecret: "auditferry-dev-pool-secret-3", Name: "auditferrypool3_x3"},
+	}
+}
 
 // StartClouds runs the cloud simulator in this process, in front of the stores
 // that are there.
@@ -31,10 +45,10 @@ func (s *Stack) StartClouds(ctx context.Context) error {
 			RootAccessKeyID: s.S3.AccessKeyID, RootSecretAccessKey: s.S3.SecretAccessKey,
 		},
 		Azure: cloudsim.AzureConfig{
-			ClientID: azureClientID, ClientSecret: azureClientSecret, AppName: azureAppName,
+			ClientID: azureClientID, ClientSecret: azureClientSecret, AppName: azureAppName, Apps: azurePool(),
 			BlobEndpoint: s.Azurite.Endpoint, Accounts: s.Azurite.Accounts,
 		},
-		GCP: cloudsim.GCPConfig{ServiceAccount: gcpServiceAccount, StorageEndpoint: s.GCS.Endpoint},
+		GCP: cloudsim.GCPConfig{ServiceAccount: gcpServiceAccount, Project: gcpProject, StorageEndpoint: s.GCS.Endpoint},
 	}
 	for name, listen := range map[Port]*string{
 		PortSTS: &cfg.Listen.STS, PortCloudS3: &cfg.Listen.S3, PortEntra: &cfg.Listen.Authority, PortBlob: &cfg.Listen.Blob,
@@ -51,7 +65,34 @@ func (s *Stack) StartClouds(ctx context.Context) error {
 		return err
 	}
 	s.onStop(clouds.Close)
+	if err := s.writeAzurePool(); err != nil {
+		return err
+	}
 	s.Clouds = clouds
 	s.CloudAdmin = clouds.Endpoints().Page
+	return nil
+}
+
+// writeAzurePool writes the pool as a worker reads it: a list of apps with
+// their secrets.
+func (s *Stack) writeAzurePool() error {
+	type app struct {
+		ClientID     string `json:"client_id"`
+		ClientSecret string `json:"client_secret"` // #nosec G117 -- of a simulated cloud
+		AppName      string `json:"app_name"`
+	}
+	var apps []app
+	for _, a := range azurePool() {
+		apps = append(apps, app{ClientID: a.ClientID, ClientSecret: a.ClientSecret, AppName: a.Name})
+	}
+	text, err := json.MarshalIndent(apps, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write the pool of Azure apps: %w", err)
+	}
+	file := filepath.Join(s.dir, "clouds", "azure-apps.json")
+	if err := os.WriteFile(file, append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write the pool of Azure apps: %w", err)
+	}
+	s.AzureAppPoolFile = file
 	return nil
 }

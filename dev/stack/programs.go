@@ -100,6 +100,9 @@ func (s *Stack) Env(program Service) []string {
 			"AUDITFERRY_LISTEN":               address(s.apiPort),
 			"AUDITFERRY_OPERATOR_KEY":         operatorKey,
 		})
+		if s.Clouds != nil {
+			env["AUDITFERRY_AZURE_AUTHORITY_HOST"] = s.Clouds.Endpoints().Authority
+		}
 	case Worker:
 		smtp := url.URL{Scheme: "smtp", Host: s.Mail.SMTP}
 		maps.Copy(env, map[string]string{
@@ -114,6 +117,12 @@ func (s *Stack) Env(program Service) []string {
 		list = append(list, name+"="+value)
 	}
 	return s.plainEnv(merge(list, s.options.Env)...)
+}
+
+// SharedIdentities is for Options.Env: without a pool of Azure apps and a
+// project for service accounts all orgs share the one app and account.
+func SharedIdentities() []string {
+	return []string{"AUDITFERRY_AZURE_APP_POOL_FILE=", "AUDITFERRY_GCP_PROJECT="}
 }
 
 // cloudEnv points the product at the simulated clouds. Only endpoints and
@@ -137,8 +146,11 @@ func (s *Stack) cloudEnv() map[string]string {
 		"AUDITFERRY_AZURE_APP_NAME":       azureAppName,
 		"AUDITFERRY_AZURE_AUTHORITY_HOST": at.Authority,
 		"AUDITFERRY_AZURE_BLOB_ENDPOINT":  at.Blob,
+		"AUDITFERRY_AZURE_APP_POOL_FILE":  s.AzureAppPoolFile,
 
 		"AUDITFERRY_GCP_SERVICE_ACCOUNT":          gcpServiceAccount,
+		"AUDITFERRY_GCP_PROJECT":                  gcpProject,
+		"AUDITFERRY_GCP_IAM_ENDPOINT":             at.IAM,
 		"AUDITFERRY_GCP_IAM_CREDENTIALS_ENDPOINT": at.IAMCredentials,
 		"AUDITFERRY_GCP_STORAGE_ENDPOINT":         at.Storage,
 		"GOOGLE_APPLICATION_CREDENTIALS":          at.GoogleKeyFile,

@@ -74,7 +74,7 @@ type Options struct {
 	Services []Service
 
 	// Env is added to the environment of api and worker, as NAME=value; it
-	// wins over what the stack sets.
+	// wins over what the stack sets. An empty value unsets: see SharedIdentities.
 	Env []string
 }
 
@@ -91,7 +91,8 @@ type Stack struct {
 	Clouds   *cloudsim.Server
 	API      APIServer
 
-	CloudAdmin string // URL of the page on which a person plays the cloud admin
+	CloudAdmin       string // URL of the page on which a person plays the cloud admin
+	AzureAppPoolFile string // JSON list of Azure apps for one org each, with their secrets
 
 	options   Options
 	dir       string
