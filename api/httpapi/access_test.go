@@ -17,41 +17,46 @@ import (
 
 // roles says who may call what. Every operation must be in it.
 var roles = map[string][]schemas.Role{
-	"ListOrgs":             {schemas.RoleOperator},
-	"CreateOrg":            {schemas.RoleOperator},
-	"GetOrg":               {schemas.RoleOperator},
-	"ListOrgAPIKeys":       {schemas.RoleOperator},
-	"CreateOrgAPIKey":      {schemas.RoleOperator},
-	"RevokeOrgAPIKey":      {schemas.RoleOperator},
-	"ListOrgIntegrations":  {schemas.RoleOperator},
-	"ProvisionIntegration": {schemas.RoleOperator},
-	"GetOwnOrg":            {schemas.RoleAdmin, schemas.RoleViewer},
-	"EditOwnOrg":           {schemas.RoleAdmin},
-	"ListAPIKeys":          {schemas.RoleAdmin},
-	"CreateAPIKey":         {schemas.RoleAdmin},
-	"RevokeAPIKey":         {schemas.RoleAdmin},
-	"SearchEvents":         {schemas.RoleAdmin, schemas.RoleViewer},
-	"AppendEvents":         {schemas.RoleAdmin, schemas.RoleIngest},
-	"ListIntegrations":     {schemas.RoleAdmin, schemas.RoleViewer},
-	"CreateIntegration":    {schemas.RoleAdmin},
-	"GetIntegration":       {schemas.RoleAdmin, schemas.RoleViewer},
-	"DeleteIntegration":    {schemas.RoleAdmin},
-	"GetCredentials":       {schemas.RoleAdmin, schemas.RoleViewer},
-	"UpdateDestination":    {schemas.RoleAdmin},
-	"CheckAccess":          {schemas.RoleAdmin},
-	"ListLinkedExports":    {schemas.RoleAdmin, schemas.RoleViewer},
-	"ListExports":          {schemas.RoleAdmin, schemas.RoleViewer},
-	"CreateExport":         {schemas.RoleAdmin},
-	"GetExport":            {schemas.RoleAdmin, schemas.RoleViewer},
-	"EditExport":           {schemas.RoleAdmin},
-	"DeleteExport":         {schemas.RoleAdmin},
-	"PauseExport":          {schemas.RoleAdmin},
-	"ResumeExport":         {schemas.RoleAdmin},
-	"RelinkExport":         {schemas.RoleAdmin},
-	"RunExport":            {schemas.RoleAdmin},
-	"ListRuns":             {schemas.RoleAdmin, schemas.RoleViewer},
-	"GetRun":               {schemas.RoleAdmin, schemas.RoleViewer},
-	"GetOperation":         {schemas.RoleAdmin, schemas.RoleViewer, schemas.RoleOperator},
+	"ListOrgs":                 {schemas.RoleOperator},
+	"ListProvisioningRequests": {schemas.RoleOperator},
+	"PreviewSetup":             {schemas.RoleAdmin, schemas.RoleViewer},
+	"GetSetup":                 {schemas.RoleAdmin, schemas.RoleViewer},
+	"ListAccessAttempts":       {schemas.RoleAdmin, schemas.RoleViewer},
+	"ProveOwnership":           {schemas.RoleAdmin},
+	"CreateOrg":                {schemas.RoleOperator},
+	"GetOrg":                   {schemas.RoleOperator},
+	"ListOrgAPIKeys":           {schemas.RoleOperator},
+	"CreateOrgAPIKey":          {schemas.RoleOperator},
+	"RevokeOrgAPIKey":          {schemas.RoleOperator},
+	"ListOrgIntegrations":      {schemas.RoleOperator},
+	"ProvisionIntegration":     {schemas.RoleOperator},
+	"GetOwnOrg":                {schemas.RoleAdmin, schemas.RoleViewer},
+	"EditOwnOrg":               {schemas.RoleAdmin},
+	"ListAPIKeys":              {schemas.RoleAdmin},
+	"CreateAPIKey":             {schemas.RoleAdmin},
+	"RevokeAPIKey":             {schemas.RoleAdmin},
+	"SearchEvents":             {schemas.RoleAdmin, schemas.RoleViewer},
+	"AppendEvents":             {schemas.RoleAdmin, schemas.RoleIngest},
+	"ListIntegrations":         {schemas.RoleAdmin, schemas.RoleViewer},
+	"CreateIntegration":        {schemas.RoleAdmin},
+	"GetIntegration":           {schemas.RoleAdmin, schemas.RoleViewer},
+	"DeleteIntegration":        {schemas.RoleAdmin},
+	"GetCredentials":           {schemas.RoleAdmin, schemas.RoleViewer},
+	"UpdateDestination":        {schemas.RoleAdmin},
+	"CheckAccess":              {schemas.RoleAdmin},
+	"ListLinkedExports":        {schemas.RoleAdmin, schemas.RoleViewer},
+	"ListExports":              {schemas.RoleAdmin, schemas.RoleViewer},
+	"CreateExport":             {schemas.RoleAdmin},
+	"GetExport":                {schemas.RoleAdmin, schemas.RoleViewer},
+	"EditExport":               {schemas.RoleAdmin},
+	"DeleteExport":             {schemas.RoleAdmin},
+	"PauseExport":              {schemas.RoleAdmin},
+	"ResumeExport":             {schemas.RoleAdmin},
+	"RelinkExport":             {schemas.RoleAdmin},
+	"RunExport":                {schemas.RoleAdmin},
+	"ListRuns":                 {schemas.RoleAdmin, schemas.RoleViewer},
+	"GetRun":                   {schemas.RoleAdmin, schemas.RoleViewer},
+	"GetOperation":             {schemas.RoleAdmin, schemas.RoleViewer, schemas.RoleOperator},
 }
 
 // belongings are one organization's rows, by the names that the contract has
@@ -118,6 +123,10 @@ func (b belongings) body(operation string) any {
 		return map[string]any{"org_id": b["org_id"], "credentials": map[string]any{
 			"aws": map[string]any{"external_id": "external", "iam_user_arn": "arn:aws:iam::999999999999:user/auditferry"},
 		}}
+	case "CheckAccess":
+		return map[string]any{"accept_owner": true}
+	case "ProveOwnership":
+		return map[string]any{"code": "k5v2wq7m3xj4c6zr8t9n1p0s"}
 	case "CreateExport":
 		return map[string]any{"name": uuid.NewString(), "integration_id": b["integration_id"], "schedule": hourly()}
 	case "EditExport":
@@ -139,6 +148,9 @@ func (c call) with(key string, b belongings) request {
 	path := c.path
 	for _, param := range c.params {
 		path = strings.ReplaceAll(path, "{"+param+"}", b[param].String())
+	}
+	if c.id == "PreviewSetup" {
+		path += "?cloud=gcp&destination=gs://acme-audit/"
 	}
 	return request{method: c.method, path: path, key: key, body: b.body(c.id)}
 }

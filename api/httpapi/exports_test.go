@@ -126,7 +126,7 @@ func TestResumeAfterTheDestinationMoved(t *testing.T) {
 	moved, err := schemas.ParseDestination("s3://acme-audit/new/")
 	require.NoError(t, err)
 	s.inOrg(t, o, func(tx *postgres.Tx) error {
-		if err := tx.SetDestination(t.Context(), integration, moved); err != nil {
+		if err := tx.SetDestination(t.Context(), integration, moved, schemas.Grant{RoleARN: "arn:aws:iam::123456789012:role/auditferry"}); err != nil {
 			return err
 		}
 		export.State, export.PauseReason = schemas.ExportPaused, schemas.PausedByDestinationUpdate

@@ -43,6 +43,7 @@ func (h handlers) CreateIntegration(ctx context.Context, r CreateIntegrationRequ
 		Cloud:       r.Body.Cloud,
 		Destination: r.Body.Destination,
 		RoleARN:     value(r.Body.RoleArn),
+		BucketOwner: value(r.Body.BucketOwner),
 		TenantID:    value(r.Body.TenantId),
 	})
 	return CreateIntegration202JSONResponse{accepted(op)}, err
@@ -53,6 +54,7 @@ func (h handlers) UpdateDestination(ctx context.Context, r UpdateDestinationRequ
 	op, err := h.service.UpdateDestination(ctx, call, service.UpdateDestination{
 		IntegrationID: r.IntegrationId,
 		Destination:   r.Body.Destination,
+		BucketOwner:   value(r.Body.BucketOwner),
 		Retarget:      value(r.Body.Retarget),
 	})
 	return UpdateDestination202JSONResponse{accepted(op)}, err
@@ -60,18 +62,11 @@ func (h handlers) UpdateDestination(ctx context.Context, r UpdateDestinationRequ
 
 func (h handlers) CheckAccess(ctx context.Context, r CheckAccessRequestObject) (CheckAccessResponseObject, error) {
 	ctx, call := callOf(ctx, r.Params.IdempotencyKey)
-	op, err := h.service.CheckAccess(ctx, call, service.CheckAccess{IntegrationID: r.IntegrationId})
-	return CheckAccess202JSONResponse{accepted(op)}, err
-}
-
-func (h handlers) ProvisionIntegration(ctx context.Context, r ProvisionIntegrationRequestObject) (ProvisionIntegrationResponseObject, error) {
-	ctx, call := callOf(ctx, r.Params.IdempotencyKey)
-	op, err := h.service.Provision(ctx, call, service.Provision{
-		OrgID:         r.Body.OrgId,
+	op, err := h.service.CheckAccess(ctx, call, service.CheckAccess{
 		IntegrationID: r.IntegrationId,
-		Credentials:   r.Body.Credentials,
+		AcceptOwner:   value(value(r.Body).AcceptOwner),
 	})
-	return ProvisionIntegration202JSONResponse{accepted(op)}, err
+	return CheckAccess202JSONResponse{accepted(op)}, err
 }
 
 func (h handlers) DeleteIntegration(ctx context.Context, r DeleteIntegrationRequestObject) (DeleteIntegrationResponseObject, error) {

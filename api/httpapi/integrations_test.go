@@ -55,7 +55,7 @@ func TestIntegrationFromCreationToDeletion(t *testing.T) {
 	s.get(t, o.admin(), path+"/credentials").problem(t, http.StatusConflict)
 	s.post(t, o.admin(), path+"/check-access", nil).problem(t, http.StatusConflict)
 	credentials := map[string]any{"azure": map[string]any{
-		"consent_url":           "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/oauth2/authorize?client_id=1",
+		"consent_url":           "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/oauth2/authorize?client_id=0d3f5c1e-6a1b-4c53-9b0c-5a7f2f0f6a11",
 		"multi_tenant_app_name": "auditferry_1700000000000",
 	}}
 	provisioning := s.post(t, operatorKey, path+"/provisioning", map[string]any{"org_id": o.id, "credentials": credentials})
@@ -70,7 +70,7 @@ func TestIntegrationFromCreationToDeletion(t *testing.T) {
 		if err := tx.EndOperation(t.Context(), created.ID, schemas.OperationSucceeded, ""); err != nil {
 			return err
 		}
-		return tx.SetCredentials(t.Context(), integration.ID, *ops[1].Params.Credentials)
+		return tx.SetCredentials(t.Context(), integration.ID, *ops[1].Params.Credentials, false)
 	})
 	s.get(t, o.admin(), path+"/credentials").is(t, http.StatusOK, nil)
 	withCredentials := s.get(t, o.admin(), path)

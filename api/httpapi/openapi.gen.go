@@ -28,11 +28,28 @@ type APIKeyList struct {
 	Items []APIKey `json:"items"`
 }
 
-// AccessReport What the newest access check tried, step by step.
+// AccessReport What one attempt of an access check tried, step by step.
 type AccessReport = schemas.AccessReport
+
+// AccessReportList defines model for AccessReportList.
+type AccessReportList struct {
+	Items      []AccessReport `json:"items"`
+	NextCursor *string        `json:"next_cursor,omitempty"`
+}
+
+// AccessStep defines model for AccessStep.
+type AccessStep = schemas.AccessStep
 
 // Appended defines model for Appended.
 type Appended = schemas.Appended
+
+// CheckAccess defines model for CheckAccess.
+type CheckAccess struct {
+	// AcceptOwner AWS and GCP only: trust whoever owns the bucket now. Needed after
+	// the bucket has been moved to another account or project on purpose;
+	// the owner found by the first grant is expected otherwise.
+	AcceptOwner *bool `json:"accept_owner,omitempty"`
+}
 
 // Cloud defines model for Cloud.
 type Cloud = schemas.Cloud
@@ -64,7 +81,11 @@ type CreateExport struct {
 
 // CreateIntegration defines model for CreateIntegration.
 type CreateIntegration struct {
-	Cloud Cloud `json:"cloud"`
+	// BucketOwner AWS only: the account that the bucket is in; left out, it has to be in the role's.
+	//
+	// Example: 210987654321
+	BucketOwner *string `json:"bucket_owner,omitempty"`
+	Cloud       Cloud   `json:"cloud"`
 
 	// Destination `s3://bucket/prefix/`, `azure://account.blob.core.windows.net/container/prefix/`
 	// or `gs://bucket/prefix/`. The prefix may be empty.
@@ -77,9 +98,13 @@ type CreateIntegration struct {
 	Name Name `json:"name"`
 
 	// RoleArn AWS only: the role that writes to the bucket.
+	//
+	// Example: arn:aws:iam::123456789012:role/auditferry
 	RoleArn *string `json:"role_arn,omitempty"`
 
 	// TenantId Azure only: the Microsoft Entra tenant.
+	//
+	// Example: 72f988bf-86f1-41af-91ab-2d7cd011db47
 	TenantId *string `json:"tenant_id,omitempty"`
 }
 
@@ -150,6 +175,9 @@ type ExportList struct {
 // Format defines model for Format.
 type Format = schemas.Format
 
+// Grant What the admin has told of their side.
+type Grant = schemas.Grant
+
 // Integration defines model for Integration.
 type Integration = schemas.Integration
 
@@ -183,19 +211,66 @@ type OrgList struct {
 // Outcome defines model for Outcome.
 type Outcome = schemas.Outcome
 
+// Ownership How the organization shows that the destination is its own.
+type Ownership = schemas.Ownership
+
 // PathTemplate The folder of an object below the destination's prefix, with {YYYY},
 // {MM}, {DD} and {HH} of the UTC time at which its first event was recorded.
 //
 // Example: date={YYYY}-{MM}-{DD}/hour={HH}
 type PathTemplate = schemas.PathTemplate
 
+// ProveOwnership defines model for ProveOwnership.
+type ProveOwnership struct {
+	// Code What the object at ownership.challenge says.
+	//
+	// Example: k5v2wq7m3xj4c6zr8t9n1p0s
+	Code string `json:"code"`
+}
+
 // ProvisionIntegration defines model for ProvisionIntegration.
 type ProvisionIntegration struct {
 	// Credentials Exactly one member, that of the integration's cloud. None of it is a secret.
 	Credentials Credentials `json:"credentials"`
 
+	// Exclusive True only when no other organization will ever be given this app or
+	// service account. Otherwise the organization has to prove that the
+	// destination is its own before anything is written there. On AWS it
+	// has no effect: each integration has an external ID of its own.
+	Exclusive *bool `json:"exclusive,omitempty"`
+
 	// OrgId The integration's organization.
 	OrgId openapi_types.UUID `json:"org_id"`
+}
+
+// ProvisioningRequest An integration that waits for credentials.
+type ProvisioningRequest struct {
+	Cloud     Cloud     `json:"cloud"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// Destination `s3://bucket/prefix/`, `azure://account.blob.core.windows.net/container/prefix/`
+	// or `gs://bucket/prefix/`. The prefix may be empty.
+	//
+	//
+	// Example: s3://acme-audit/logs/
+	Destination Destination `json:"destination"`
+
+	// Grant What the admin has told of their side.
+	Grant         Grant              `json:"grant"`
+	IntegrationId openapi_types.UUID `json:"integration_id"`
+
+	// IntegrationName Example: Audit log to S3
+	IntegrationName string             `json:"integration_name"`
+	OrgId           openapi_types.UUID `json:"org_id"`
+
+	// OrgName Example: Acme
+	OrgName string `json:"org_name"`
+}
+
+// ProvisioningRequestList defines model for ProvisioningRequestList.
+type ProvisioningRequestList struct {
+	Items      []ProvisioningRequest `json:"items"`
+	NextCursor *string               `json:"next_cursor,omitempty"`
 }
 
 // RecordedEvent An event as it is stored and exported, with the numbers it got.
@@ -233,8 +308,16 @@ type RunWithObjects struct {
 // Schedule defines model for Schedule.
 type Schedule = schemas.Schedule
 
+// SetupGuide defines model for SetupGuide.
+type SetupGuide = schemas.SetupGuide
+
 // UpdateDestination defines model for UpdateDestination.
 type UpdateDestination struct {
+	// BucketOwner AWS only: the account that the bucket is in; left out, it has to be in the role's.
+	//
+	// Example: 210987654321
+	BucketOwner *string `json:"bucket_owner,omitempty"`
+
 	// Destination `s3://bucket/prefix/`, `azure://account.blob.core.windows.net/container/prefix/`
 	// or `gs://bucket/prefix/`. The prefix may be empty.
 	//
@@ -378,6 +461,15 @@ type DeleteIntegrationParams struct {
 	DeleteExports *bool `form:"delete_exports,omitempty" json:"delete_exports,omitempty"`
 }
 
+// ListAccessAttemptsParams defines parameters for ListAccessAttempts.
+type ListAccessAttemptsParams struct {
+	// Cursor The `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The size of a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // CheckAccessParams defines parameters for CheckAccess.
 type CheckAccessParams struct {
 	// IdempotencyKey Names this request, so that it can be sent again.
@@ -386,6 +478,12 @@ type CheckAccessParams struct {
 
 // UpdateDestinationParams defines parameters for UpdateDestination.
 type UpdateDestinationParams struct {
+	// IdempotencyKey Names this request, so that it can be sent again.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ProveOwnershipParams defines parameters for ProveOwnership.
+type ProveOwnershipParams struct {
 	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
@@ -433,6 +531,30 @@ type ListOrgIntegrationsParams struct {
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// ListProvisioningRequestsParams defines parameters for ListProvisioningRequests.
+type ListProvisioningRequestsParams struct {
+	// Cursor The `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The size of a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// PreviewSetupParams defines parameters for PreviewSetup.
+type PreviewSetupParams struct {
+	Cloud       Cloud       `form:"cloud" json:"cloud"`
+	Destination Destination `form:"destination" json:"destination"`
+
+	// RoleArn AWS only: the role that writes to the bucket, if its name is known.
+	RoleArn *string `form:"role_arn,omitempty" json:"role_arn,omitempty"`
+
+	// BucketOwner AWS only: the account that the bucket is in, if it is not the role's.
+	BucketOwner *string `form:"bucket_owner,omitempty" json:"bucket_owner,omitempty"`
+
+	// TenantId Azure only: the Microsoft Entra tenant, if it is known.
+	TenantId *string `form:"tenant_id,omitempty" json:"tenant_id,omitempty"`
+}
+
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = CreateAPIKey
 
@@ -451,8 +573,14 @@ type ResumeExportJSONRequestBody = ResumeExport
 // CreateIntegrationJSONRequestBody defines body for CreateIntegration for application/json ContentType.
 type CreateIntegrationJSONRequestBody = CreateIntegration
 
+// CheckAccessJSONRequestBody defines body for CheckAccess for application/json ContentType.
+type CheckAccessJSONRequestBody = CheckAccess
+
 // UpdateDestinationJSONRequestBody defines body for UpdateDestination for application/json ContentType.
 type UpdateDestinationJSONRequestBody = UpdateDestination
+
+// ProveOwnershipJSONRequestBody defines body for ProveOwnership for application/json ContentType.
+type ProveOwnershipJSONRequestBody = ProveOwnership
 
 // ProvisionIntegrationJSONRequestBody defines body for ProvisionIntegration for application/json ContentType.
 type ProvisionIntegrationJSONRequestBody = ProvisionIntegration
@@ -528,6 +656,9 @@ type ServerInterface interface {
 	// GetIntegration Get an integration
 	// (GET /v1/integrations/{integration_id})
 	GetIntegration(c *gin.Context, integrationId IntegrationID)
+	// ListAccessAttempts List what the access checks have tried
+	// (GET /v1/integrations/{integration_id}/access-attempts)
+	ListAccessAttempts(c *gin.Context, integrationId IntegrationID, params ListAccessAttemptsParams)
 	// CheckAccess Check access now
 	// (POST /v1/integrations/{integration_id}/check-access)
 	CheckAccess(c *gin.Context, integrationId IntegrationID, params CheckAccessParams)
@@ -540,9 +671,15 @@ type ServerInterface interface {
 	// ListLinkedExports List the linked scheduled exports
 	// (GET /v1/integrations/{integration_id}/exports)
 	ListLinkedExports(c *gin.Context, integrationId IntegrationID)
+	// ProveOwnership Prove that the destination is yours
+	// (POST /v1/integrations/{integration_id}/ownership)
+	ProveOwnership(c *gin.Context, integrationId IntegrationID, params ProveOwnershipParams)
 	// ProvisionIntegration Hand in an integration's credentials
 	// (POST /v1/integrations/{integration_id}/provisioning)
 	ProvisionIntegration(c *gin.Context, integrationId IntegrationID, params ProvisionIntegrationParams)
+	// GetSetup View what to do in the cloud
+	// (GET /v1/integrations/{integration_id}/setup)
+	GetSetup(c *gin.Context, integrationId IntegrationID)
 	// GetOperation Get an operation
 	// (GET /v1/operations/{operation_id})
 	GetOperation(c *gin.Context, operationId openapi_types.UUID, params GetOperationParams)
@@ -573,6 +710,12 @@ type ServerInterface interface {
 	// ListOrgIntegrations List the integrations of any organization
 	// (GET /v1/orgs/{org_id}/integrations)
 	ListOrgIntegrations(c *gin.Context, orgId OrgID, params ListOrgIntegrationsParams)
+	// ListProvisioningRequests List the integrations that wait for credentials
+	// (GET /v1/provisioning-requests)
+	ListProvisioningRequests(c *gin.Context, params ListProvisioningRequestsParams)
+	// PreviewSetup View what to do in the cloud for an integration to come
+	// (GET /v1/setup)
+	PreviewSetup(c *gin.Context, params PreviewSetupParams)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -1353,6 +1496,50 @@ func (siw *ServerInterfaceWrapper) GetIntegration(c *gin.Context) {
 	siw.Handler.GetIntegration(c, integrationId)
 }
 
+// ListAccessAttempts operation middleware
+func (siw *ServerInterfaceWrapper) ListAccessAttempts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "integration_id" -------------
+	var integrationId IntegrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "integration_id", c.Param("integration_id"), &integrationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter integration_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccessAttemptsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAccessAttempts(c, integrationId, params)
+}
+
 // CheckAccess operation middleware
 func (siw *ServerInterfaceWrapper) CheckAccess(c *gin.Context) {
 
@@ -1501,6 +1688,55 @@ func (siw *ServerInterfaceWrapper) ListLinkedExports(c *gin.Context) {
 	siw.Handler.ListLinkedExports(c, integrationId)
 }
 
+// ProveOwnership operation middleware
+func (siw *ServerInterfaceWrapper) ProveOwnership(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "integration_id" -------------
+	var integrationId IntegrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "integration_id", c.Param("integration_id"), &integrationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter integration_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProveOwnershipParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ProveOwnership(c, integrationId, params)
+}
+
 // ProvisionIntegration operation middleware
 func (siw *ServerInterfaceWrapper) ProvisionIntegration(c *gin.Context) {
 
@@ -1548,6 +1784,31 @@ func (siw *ServerInterfaceWrapper) ProvisionIntegration(c *gin.Context) {
 	}
 
 	siw.Handler.ProvisionIntegration(c, integrationId, params)
+}
+
+// GetSetup operation middleware
+func (siw *ServerInterfaceWrapper) GetSetup(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "integration_id" -------------
+	var integrationId IntegrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "integration_id", c.Param("integration_id"), &integrationId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter integration_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSetup(c, integrationId)
 }
 
 // GetOperation operation middleware
@@ -1864,6 +2125,100 @@ func (siw *ServerInterfaceWrapper) ListOrgIntegrations(c *gin.Context) {
 	siw.Handler.ListOrgIntegrations(c, orgId, params)
 }
 
+// ListProvisioningRequests operation middleware
+func (siw *ServerInterfaceWrapper) ListProvisioningRequests(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListProvisioningRequestsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListProvisioningRequests(c, params)
+}
+
+// PreviewSetup operation middleware
+func (siw *ServerInterfaceWrapper) PreviewSetup(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PreviewSetupParams
+
+	// ------------- Required query parameter "cloud" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "cloud", c.Request.URL.Query(), &params.Cloud, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cloud: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Required query parameter "destination" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "destination", c.Request.URL.Query(), &params.Destination, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter destination: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "role_arn" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role_arn", c.Request.URL.Query(), &params.RoleArn, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter role_arn: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "bucket_owner" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "bucket_owner", c.Request.URL.Query(), &params.BucketOwner, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter bucket_owner: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "tenant_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tenant_id", c.Request.URL.Query(), &params.TenantId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter tenant_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PreviewSetup(c, params)
+}
+
 // GinServerOptions provides options for the Gin server.
 type GinServerOptions struct {
 	BaseURL      string
@@ -1911,11 +2266,14 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/integrations", wrapper.CreateIntegration)
 	router.DELETE(options.BaseURL+"/v1/integrations/:integration_id", wrapper.DeleteIntegration)
 	router.GET(options.BaseURL+"/v1/integrations/:integration_id", wrapper.GetIntegration)
+	router.GET(options.BaseURL+"/v1/integrations/:integration_id/access-attempts", wrapper.ListAccessAttempts)
 	router.POST(options.BaseURL+"/v1/integrations/:integration_id/check-access", wrapper.CheckAccess)
 	router.GET(options.BaseURL+"/v1/integrations/:integration_id/credentials", wrapper.GetCredentials)
 	router.POST(options.BaseURL+"/v1/integrations/:integration_id/destination", wrapper.UpdateDestination)
 	router.GET(options.BaseURL+"/v1/integrations/:integration_id/exports", wrapper.ListLinkedExports)
+	router.POST(options.BaseURL+"/v1/integrations/:integration_id/ownership", wrapper.ProveOwnership)
 	router.POST(options.BaseURL+"/v1/integrations/:integration_id/provisioning", wrapper.ProvisionIntegration)
+	router.GET(options.BaseURL+"/v1/integrations/:integration_id/setup", wrapper.GetSetup)
 	router.GET(options.BaseURL+"/v1/operations/:operation_id", wrapper.GetOperation)
 	router.GET(options.BaseURL+"/v1/org", wrapper.GetOwnOrg)
 	router.PATCH(options.BaseURL+"/v1/org", wrapper.EditOwnOrg)
@@ -1926,6 +2284,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/v1/orgs/:org_id/api-keys", wrapper.CreateOrgAPIKey)
 	router.DELETE(options.BaseURL+"/v1/orgs/:org_id/api-keys/:key_id", wrapper.RevokeOrgAPIKey)
 	router.GET(options.BaseURL+"/v1/orgs/:org_id/integrations", wrapper.ListOrgIntegrations)
+	router.GET(options.BaseURL+"/v1/provisioning-requests", wrapper.ListProvisioningRequests)
+	router.GET(options.BaseURL+"/v1/setup", wrapper.PreviewSetup)
 }
 
 type AcceptedResponseHeaders struct {
@@ -2394,9 +2754,33 @@ func (response GetIntegration200JSONResponse) VisitGetIntegrationResponse(w http
 	return err
 }
 
+type ListAccessAttemptsRequestObject struct {
+	IntegrationId IntegrationID `json:"integration_id"`
+	Params        ListAccessAttemptsParams
+}
+
+type ListAccessAttemptsResponseObject interface {
+	VisitListAccessAttemptsResponse(w http.ResponseWriter) error
+}
+
+type ListAccessAttempts200JSONResponse AccessReportList
+
+func (response ListAccessAttempts200JSONResponse) VisitListAccessAttemptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CheckAccessRequestObject struct {
 	IntegrationId IntegrationID `json:"integration_id"`
 	Params        CheckAccessParams
+	Body          *CheckAccessJSONRequestBody
 }
 
 type CheckAccessResponseObject interface {
@@ -2487,6 +2871,31 @@ func (response ListLinkedExports200JSONResponse) VisitListLinkedExportsResponse(
 	return err
 }
 
+type ProveOwnershipRequestObject struct {
+	IntegrationId IntegrationID `json:"integration_id"`
+	Params        ProveOwnershipParams
+	Body          *ProveOwnershipJSONRequestBody
+}
+
+type ProveOwnershipResponseObject interface {
+	VisitProveOwnershipResponse(w http.ResponseWriter) error
+}
+
+type ProveOwnership202JSONResponse struct{ AcceptedJSONResponse }
+
+func (response ProveOwnership202JSONResponse) VisitProveOwnershipResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ProvisionIntegrationRequestObject struct {
 	IntegrationId IntegrationID `json:"integration_id"`
 	Params        ProvisionIntegrationParams
@@ -2508,6 +2917,28 @@ func (response ProvisionIntegration202JSONResponse) VisitProvisionIntegrationRes
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSetupRequestObject struct {
+	IntegrationId IntegrationID `json:"integration_id"`
+}
+
+type GetSetupResponseObject interface {
+	VisitGetSetupResponse(w http.ResponseWriter) error
+}
+
+type GetSetup200JSONResponse SetupGuide
+
+func (response GetSetup200JSONResponse) VisitGetSetupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2731,6 +3162,50 @@ func (response ListOrgIntegrations200JSONResponse) VisitListOrgIntegrationsRespo
 	return err
 }
 
+type ListProvisioningRequestsRequestObject struct {
+	Params ListProvisioningRequestsParams
+}
+
+type ListProvisioningRequestsResponseObject interface {
+	VisitListProvisioningRequestsResponse(w http.ResponseWriter) error
+}
+
+type ListProvisioningRequests200JSONResponse ProvisioningRequestList
+
+func (response ListProvisioningRequests200JSONResponse) VisitListProvisioningRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewSetupRequestObject struct {
+	Params PreviewSetupParams
+}
+
+type PreviewSetupResponseObject interface {
+	VisitPreviewSetupResponse(w http.ResponseWriter) error
+}
+
+type PreviewSetup200JSONResponse SetupGuide
+
+func (response PreviewSetup200JSONResponse) VisitPreviewSetupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListAPIKeys List your organization's API keys
@@ -2793,6 +3268,9 @@ type StrictServerInterface interface {
 	// GetIntegration Get an integration
 	// (GET /v1/integrations/{integration_id})
 	GetIntegration(ctx context.Context, request GetIntegrationRequestObject) (GetIntegrationResponseObject, error)
+	// ListAccessAttempts List what the access checks have tried
+	// (GET /v1/integrations/{integration_id}/access-attempts)
+	ListAccessAttempts(ctx context.Context, request ListAccessAttemptsRequestObject) (ListAccessAttemptsResponseObject, error)
 	// CheckAccess Check access now
 	// (POST /v1/integrations/{integration_id}/check-access)
 	CheckAccess(ctx context.Context, request CheckAccessRequestObject) (CheckAccessResponseObject, error)
@@ -2805,9 +3283,15 @@ type StrictServerInterface interface {
 	// ListLinkedExports List the linked scheduled exports
 	// (GET /v1/integrations/{integration_id}/exports)
 	ListLinkedExports(ctx context.Context, request ListLinkedExportsRequestObject) (ListLinkedExportsResponseObject, error)
+	// ProveOwnership Prove that the destination is yours
+	// (POST /v1/integrations/{integration_id}/ownership)
+	ProveOwnership(ctx context.Context, request ProveOwnershipRequestObject) (ProveOwnershipResponseObject, error)
 	// ProvisionIntegration Hand in an integration's credentials
 	// (POST /v1/integrations/{integration_id}/provisioning)
 	ProvisionIntegration(ctx context.Context, request ProvisionIntegrationRequestObject) (ProvisionIntegrationResponseObject, error)
+	// GetSetup View what to do in the cloud
+	// (GET /v1/integrations/{integration_id}/setup)
+	GetSetup(ctx context.Context, request GetSetupRequestObject) (GetSetupResponseObject, error)
 	// GetOperation Get an operation
 	// (GET /v1/operations/{operation_id})
 	GetOperation(ctx context.Context, request GetOperationRequestObject) (GetOperationResponseObject, error)
@@ -2838,6 +3322,12 @@ type StrictServerInterface interface {
 	// ListOrgIntegrations List the integrations of any organization
 	// (GET /v1/orgs/{org_id}/integrations)
 	ListOrgIntegrations(ctx context.Context, request ListOrgIntegrationsRequestObject) (ListOrgIntegrationsResponseObject, error)
+	// ListProvisioningRequests List the integrations that wait for credentials
+	// (GET /v1/provisioning-requests)
+	ListProvisioningRequests(ctx context.Context, request ListProvisioningRequestsRequestObject) (ListProvisioningRequestsResponseObject, error)
+	// PreviewSetup View what to do in the cloud for an integration to come
+	// (GET /v1/setup)
+	PreviewSetup(ctx context.Context, request PreviewSetupRequestObject) (PreviewSetupResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx *gin.Context, request any) (any, error)
@@ -3536,12 +4026,60 @@ func (sh *strictHandler) GetIntegration(ctx *gin.Context, integrationId Integrat
 	}
 }
 
+// ListAccessAttempts operation middleware
+func (sh *strictHandler) ListAccessAttempts(ctx *gin.Context, integrationId IntegrationID, params ListAccessAttemptsParams) {
+	var request ListAccessAttemptsRequestObject
+
+	request.IntegrationId = integrationId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAccessAttempts(ctx, request.(ListAccessAttemptsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAccessAttempts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListAccessAttemptsResponseObject); ok {
+		if err := validResponse.VisitListAccessAttemptsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // CheckAccess operation middleware
 func (sh *strictHandler) CheckAccess(ctx *gin.Context, integrationId IntegrationID, params CheckAccessParams) {
 	var request CheckAccessRequestObject
 
 	request.IntegrationId = integrationId
 	request.Params = params
+
+	var body CheckAccessJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			sh.options.RequestErrorHandlerFunc(ctx, err)
+			return
+		}
+	} else {
+		request.Body = &body
+	}
 
 	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.CheckAccess(ctx, request.(CheckAccessRequestObject))
@@ -3660,6 +4198,51 @@ func (sh *strictHandler) ListLinkedExports(ctx *gin.Context, integrationId Integ
 	}
 }
 
+// ProveOwnership operation middleware
+func (sh *strictHandler) ProveOwnership(ctx *gin.Context, integrationId IntegrationID, params ProveOwnershipParams) {
+	var request ProveOwnershipRequestObject
+
+	request.IntegrationId = integrationId
+	request.Params = params
+
+	var body ProveOwnershipJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ProveOwnership(ctx, request.(ProveOwnershipRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProveOwnership")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ProveOwnershipResponseObject); ok {
+		if err := validResponse.VisitProveOwnershipResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ProvisionIntegration operation middleware
 func (sh *strictHandler) ProvisionIntegration(ctx *gin.Context, integrationId IntegrationID, params ProvisionIntegrationParams) {
 	var request ProvisionIntegrationRequestObject
@@ -3698,6 +4281,32 @@ func (sh *strictHandler) ProvisionIntegration(ctx *gin.Context, integrationId In
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ProvisionIntegrationResponseObject); ok {
 		if err := validResponse.VisitProvisionIntegrationResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetSetup operation middleware
+func (sh *strictHandler) GetSetup(ctx *gin.Context, integrationId IntegrationID) {
+	var request GetSetupRequestObject
+
+	request.IntegrationId = integrationId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSetup(ctx, request.(GetSetupRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSetup")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetSetupResponseObject); ok {
+		if err := validResponse.VisitGetSetupResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -4012,6 +4621,58 @@ func (sh *strictHandler) ListOrgIntegrations(ctx *gin.Context, orgId OrgID, para
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListOrgIntegrationsResponseObject); ok {
 		if err := validResponse.VisitListOrgIntegrationsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListProvisioningRequests operation middleware
+func (sh *strictHandler) ListProvisioningRequests(ctx *gin.Context, params ListProvisioningRequestsParams) {
+	var request ListProvisioningRequestsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListProvisioningRequests(ctx, request.(ListProvisioningRequestsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListProvisioningRequests")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListProvisioningRequestsResponseObject); ok {
+		if err := validResponse.VisitListProvisioningRequestsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PreviewSetup operation middleware
+func (sh *strictHandler) PreviewSetup(ctx *gin.Context, params PreviewSetupParams) {
+	var request PreviewSetupRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewSetup(ctx, request.(PreviewSetupRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewSetup")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PreviewSetupResponseObject); ok {
+		if err := validResponse.VisitPreviewSetupResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

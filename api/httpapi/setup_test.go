@@ -141,7 +141,7 @@ func (s *server) provision(t *testing.T, o tenant, integration uuid.UUID) {
 	s.inOrg(t, o, func(tx *postgres.Tx) error {
 		return tx.SetCredentials(t.Context(), integration, schemas.Credentials{AWS: &schemas.AWSCredentials{
 			ExternalID: "external-id", IAMUserARN: "arn:aws:iam::999999999999:user/auditferry",
-		}})
+		}}, true)
 	})
 }
 

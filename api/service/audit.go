@@ -29,10 +29,32 @@ var actionOf = map[schemas.OperationKind]string{
 	schemas.OpDeleteExport:      "export.deleted",
 }
 
+// credentialsViewed is recorded whenever somebody has seen credentials.
+const credentialsViewed = "integration.credentials_viewed"
+
 // audit records in the organization's audit log that the caller did something.
 // It comes last in a transaction: it locks the organization's log, which
 // products want to write to.
 func audit(ctx context.Context, tx *postgres.Tx, caller Caller, action string, target schemas.Target, metadata map[string]any) (schemas.Appended, error) {
+	event, err := ownEvent(caller, action, target, metadata)
+	if err != nil {
+		return schemas.Appended{}, err
+	}
+	return tx.AppendEvents(ctx, []schemas.Event{event})
+}
+
+// auditRefusal is audit for what the caller tried and was not let do.
+func auditRefusal(ctx context.Context, tx *postgres.Tx, caller Caller, action, reason string, target schemas.Target, metadata map[string]any) error {
+	event, err := ownEvent(caller, action, target, metadata)
+	if err != nil {
+		return err
+	}
+	event.Outcome, event.Reason = schemas.OutcomeFailure, reason
+	_, err = tx.AppendEvents(ctx, []schemas.Event{event})
+	return err
+}
+
+func ownEvent(caller Caller, action string, target schemas.Target, metadata map[string]any) (schemas.Event, error) {
 	event := schemas.Event{
 		ID:         newID(),
 		OccurredAt: now(),
@@ -47,11 +69,11 @@ func audit(ctx context.Context, tx *postgres.Tx, caller Caller, action string, t
 	if len(metadata) > 0 {
 		raw, err := json.Marshal(metadata)
 		if err != nil {
-			return schemas.Appended{}, fmt.Errorf("serialize the metadata of %s: %w", action, err)
+			return schemas.Event{}, fmt.Errorf("serialize the metadata of %s: %w", action, err)
 		}
 		event.Metadata = raw
 	}
-	return tx.AppendEvents(ctx, []schemas.Event{event})
+	return event, nil
 }
 
 func integrationTarget(i schemas.Integration) schemas.Target {

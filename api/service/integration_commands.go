@@ -11,16 +11,18 @@ import (
 )
 
 // UpdateDestination is a request to move an integration within its cloud.
-// Linked exports are paused, or with Retarget moved along.
+// Linked exports are paused, or with Retarget moved along. BucketOwner is the
+// AWS account that the bucket is in; "" is the role's.
 type UpdateDestination struct {
 	IntegrationID uuid.UUID
 	Destination   string
+	BucketOwner   string `json:",omitempty"`
 	Retarget      bool
 }
 
 // UpdateDestination claims the new destination at once; the integration's
-// workflow does the rest. It is a Conflict while another update is open.
-// Admins may.
+// workflow does the rest. To expect the same bucket in another account is an
+// update too. It is a Conflict while another update is open. Admins may.
 func (s *Service) UpdateDestination(ctx context.Context, call Call, in UpdateDestination) (schemas.Operation, error) {
 	org, err := call.admin()
 	if err != nil {
@@ -35,7 +37,7 @@ func (s *Service) UpdateDestination(ctx context.Context, call Call, in UpdateDes
 		if err != nil {
 			return schemas.Operation{}, err
 		}
-		if err := invalid(checkMove(integration, destination)); err != nil {
+		if err := invalid(checkMove(integration, destination, in.BucketOwner)); err != nil {
 			return schemas.Operation{}, err
 		}
 		if update, updating := find(open, schemas.OpUpdateDestination); updating {
@@ -45,25 +47,34 @@ func (s *Service) UpdateDestination(ctx context.Context, call Call, in UpdateDes
 			return schemas.Operation{}, err
 		}
 		return askIntegration(ctx, tx, call.Caller, integration, schemas.OpUpdateDestination,
-			schemas.OperationParams{Destination: &destination, Retarget: in.Retarget})
+			schemas.OperationParams{Destination: &destination, BucketOwner: in.BucketOwner, Retarget: in.Retarget})
 	})
 }
 
-func checkMove(integration schemas.Integration, to schemas.Destination) error {
+func checkMove(integration schemas.Integration, to schemas.Destination, bucketOwner string) error {
 	bad := func(format string, args ...any) error {
 		return &schemas.FieldError{Field: "destination", Message: fmt.Sprintf(format, args...)}
 	}
 	if to.Cloud != integration.Cloud {
 		return bad("is on %s, but this integration is on %s; to change the cloud, delete this integration and create a new one", to.Cloud, integration.Cloud)
 	}
-	if to == integration.Destination {
+	grant := integration.Grant
+	grant.BucketOwner = bucketOwner
+	if err := grant.Validate(integration.Cloud); err != nil {
+		return err
+	}
+	if to == integration.Destination && grant.BucketAccount() == integration.Grant.BucketAccount() {
 		return bad("is the integration's destination already")
 	}
 	return nil
 }
 
-// CheckAccess is a request to probe an integration's destination now.
-type CheckAccess struct{ IntegrationID uuid.UUID }
+// CheckAccess is a request to probe an integration's destination now. With
+// AcceptOwner, whoever owns the bucket now is trusted from then on.
+type CheckAccess struct {
+	IntegrationID uuid.UUID
+	AcceptOwner   bool `json:",omitempty"`
+}
 
 // CheckAccess restarts the access check. It is a Conflict before credentials
 // have been provisioned. Admins may.
@@ -80,33 +91,13 @@ func (s *Service) CheckAccess(ctx context.Context, call Call, in CheckAccess) (s
 		if integration.Credentials == nil {
 			return schemas.Operation{}, notProvisioned(integration)
 		}
-		return askIntegration(ctx, tx, call.Caller, integration, schemas.OpCheckAccess, schemas.OperationParams{})
-	})
-}
-
-// Provision is a request to store an integration's credentials. OrgID names
-// its organization, so that row level security binds operators too.
-type Provision struct {
-	OrgID         uuid.UUID
-	IntegrationID uuid.UUID
-	Credentials   schemas.Credentials
-}
-
-// Provision sends the provisioning signal. Operators may.
-func (s *Service) Provision(ctx context.Context, call Call, in Provision) (schemas.Operation, error) {
-	if _, err := s.Org(ctx, call.Caller, in.OrgID); err != nil {
-		return schemas.Operation{}, err
-	}
-	return s.command(ctx, in.OrgID, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
-		integration, _, err := lockLive(ctx, tx, in.IntegrationID)
-		if err != nil {
-			return schemas.Operation{}, err
+		if in.AcceptOwner && integration.Cloud == schemas.Azure {
+			return schemas.Operation{}, invalid(&schemas.FieldError{
+				Field: "accept_owner", Message: "belongs to AWS and GCP integrations only; leave it out",
+			})
 		}
-		if err := invalid(in.Credentials.Validate(integration.Cloud)); err != nil {
-			return schemas.Operation{}, err
-		}
-		return askIntegration(ctx, tx, call.Caller, integration, schemas.OpProvision,
-			schemas.OperationParams{Credentials: &in.Credentials})
+		return askIntegration(ctx, tx, call.Caller, integration, schemas.OpCheckAccess,
+			schemas.OperationParams{AcceptOwner: in.AcceptOwner})
 	})
 }
 

@@ -72,7 +72,7 @@ func (s *Service) Credentials(ctx context.Context, caller Caller, id uuid.UUID) 
 		if integration.Credentials == nil {
 			return schemas.Credentials{}, notProvisioned(integration)
 		}
-		_, err = audit(ctx, tx, caller, "integration.credentials_viewed", integrationTarget(integration), nil)
+		_, err = audit(ctx, tx, caller, credentialsViewed, integrationTarget(integration), nil)
 		return *integration.Credentials, err
 	})
 }
@@ -100,13 +100,34 @@ func (s *Service) LinkedExports(ctx context.Context, caller Caller, id uuid.UUID
 	})
 }
 
-// CreateIntegration is a request for a new integration. RoleARN belongs to AWS
-// and TenantID to Azure.
+// AccessAttempts lists what the access checks of an integration have tried,
+// newest first. Admins and viewers may.
+func (s *Service) AccessAttempts(ctx context.Context, caller Caller, id uuid.UUID, page Page) (List[schemas.AccessReport], error) {
+	org, err := caller.reader()
+	if err != nil {
+		return List[schemas.AccessReport]{}, err
+	}
+	before, err := page.beforeAttempt()
+	if err != nil {
+		return List[schemas.AccessReport]{}, err
+	}
+	return inOrg(ctx, s, org, func(tx *postgres.Tx) (List[schemas.AccessReport], error) {
+		if _, err := tx.Integration(ctx, id); err != nil {
+			return List[schemas.AccessReport]{}, missing(err, "integration")
+		}
+		reports, err := tx.AccessAttempts(ctx, id, before, page.limit()+1)
+		return listOf(page, reports, attemptCursor), err
+	})
+}
+
+// CreateIntegration is a request for a new integration. RoleARN and BucketOwner
+// belong to AWS, and TenantID to Azure.
 type CreateIntegration struct {
 	Name        string
 	Cloud       schemas.Cloud
 	Destination string
 	RoleARN     string
+	BucketOwner string `json:",omitempty"`
 	TenantID    string
 }
 
@@ -136,18 +157,8 @@ func (s *Service) CreateIntegration(ctx context.Context, call Call, in CreateInt
 }
 
 func (s *Service) integrationOf(in CreateIntegration) (schemas.Integration, error) {
-	provisioner, known := s.provisioners[in.Cloud]
-	if !known {
-		return schemas.Integration{}, invalid(&schemas.FieldError{Field: "cloud", Message: fmt.Sprintf("must be one of %v", schemas.Clouds())})
-	}
-	destination, err := schemas.ParseDestination(in.Destination)
-	if err == nil && destination.Cloud != in.Cloud {
-		err = &schemas.FieldError{
-			Field:   "destination",
-			Message: fmt.Sprintf("is on %s, but cloud is %s; change one of them", destination.Cloud, in.Cloud),
-		}
-	}
-	grant := schemas.Grant{RoleARN: in.RoleARN, TenantID: in.TenantID}
+	provisioner, destination, err := s.placeOf(in.Cloud, in.Destination)
+	grant := schemas.Grant{RoleARN: in.RoleARN, BucketOwner: in.BucketOwner, TenantID: in.TenantID}
 	return schemas.Integration{
 		Name:        in.Name,
 		Cloud:       in.Cloud,
@@ -157,6 +168,23 @@ func (s *Service) integrationOf(in CreateIntegration) (schemas.Integration, erro
 		Status:      schemas.IntegrationProvisioning,
 		Access:      schemas.AccessUnknown,
 	}, invalid(checkName(in.Name), err, grant.Validate(in.Cloud))
+}
+
+// placeOf reads where an integration writes to, and finds who makes credentials
+// there.
+func (s *Service) placeOf(cloud schemas.Cloud, url string) (schemas.Provisioner, schemas.Destination, error) {
+	provisioner, known := s.provisioners[cloud]
+	if !known {
+		return "", schemas.Destination{}, &schemas.FieldError{Field: "cloud", Message: fmt.Sprintf("must be one of %v", schemas.Clouds())}
+	}
+	destination, err := schemas.ParseDestination(url)
+	if err == nil && destination.Cloud != cloud {
+		err = &schemas.FieldError{
+			Field:   "destination",
+			Message: fmt.Sprintf("is on %s, but cloud is %s; change one of them", destination.Cloud, cloud),
+		}
+	}
+	return provisioner, destination, err
 }
 
 // askIntegration writes an operation for the integration's workflow.
@@ -171,11 +199,25 @@ func askIntegration(ctx context.Context, tx *postgres.Tx, caller Caller, integra
 	switch kind {
 	case schemas.OpCreateIntegration:
 		metadata["destination"] = integration.Destination
+		note(metadata, "bucket_owner", integration.Grant.BucketOwner)
+	case schemas.OpProvision:
+		metadata["exclusive"] = params.Exclusive
 	case schemas.OpUpdateDestination:
 		metadata["destination"], metadata["retarget"] = params.Destination, params.Retarget
+		note(metadata, "bucket_owner", params.BucketOwner)
+	case schemas.OpCheckAccess:
+		note(metadata, "accept_owner", params.AcceptOwner)
 	case schemas.OpDeleteIntegration:
 		metadata["delete_exports"] = params.DeleteLinks
 	}
 	_, err := audit(ctx, tx, caller, actionOf[kind], integrationTarget(integration), metadata)
 	return op, err
+}
+
+// note adds what was said to an audit event's metadata, if it was.
+func note[T comparable](metadata map[string]any, name string, said T) {
+	var nothing T
+	if said != nothing {
+		metadata[name] = said
+	}
 }

@@ -2,10 +2,13 @@ package service
 
 import (
 	"encoding/base64"
+	"encoding/binary"
+	"math"
 	"strconv"
 
 	"github.com/google/uuid"
 
+	"github.com/auditferry/auditferry/internal/postgres"
 	"github.com/auditferry/auditferry/schemas"
 )
 
@@ -84,3 +87,25 @@ func (p Page) beforeSeq() (int64, error) {
 }
 
 func seqCursor(seq int64) []byte { return strconv.AppendInt(nil, seq, 10) }
+
+// beforeAttempt is the place of the last access report before the page; nil is
+// the newest.
+func (p Page) beforeAttempt() (*postgres.Attempt, error) {
+	if p.Cursor == "" {
+		return nil, nil //nolint:nilnil // nil is the beginning
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(p.Cursor)
+	if err != nil || len(raw) != 8 {
+		return nil, badCursor()
+	}
+	check, attempt := binary.BigEndian.Uint32(raw), binary.BigEndian.Uint32(raw[4:])
+	if check > math.MaxInt32 || attempt > math.MaxInt32 { // more than Postgres has numbers for
+		return nil, badCursor()
+	}
+	return &postgres.Attempt{Check: int(check), Attempt: int(attempt)}, nil
+}
+
+func attemptCursor(r schemas.AccessReport) []byte {
+	cursor := binary.BigEndian.AppendUint32(nil, uint32(r.Check))   //nolint:gosec // counts from 1
+	return binary.BigEndian.AppendUint32(cursor, uint32(r.Attempt)) //nolint:gosec // likewise
+}

@@ -9,6 +9,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -37,6 +38,10 @@ type Options struct {
 	// that is not in it has no integrations here.
 	Provisioners map[schemas.Cloud]schemas.Provisioner
 
+	// AzureAuthority is where consent URLs must lead; "" is Microsoft's public
+	// cloud.
+	AzureAuthority string
+
 	// Stopping is closed when the program is to end: whoever waits for an
 	// operation is answered then. It may be nil.
 	Stopping <-chan struct{}
@@ -48,6 +53,7 @@ type Service struct {
 	dispatcher   Dispatcher
 	log          *zap.Logger
 	provisioners map[schemas.Cloud]schemas.Provisioner
+	authority    string
 	stopping     <-chan struct{}
 }
 
@@ -58,6 +64,7 @@ func New(o Options) *Service {
 		dispatcher:   o.Dispatcher,
 		log:          o.Log,
 		provisioners: o.Provisioners,
+		authority:    cmp.Or(o.AzureAuthority, publicAuthority),
 		stopping:     o.Stopping,
 	}
 }
@@ -135,7 +142,9 @@ func once[T any](ctx context.Context, tx *postgres.Tx, key string, request any, 
 	return answer, tx.SaveAnswer(ctx, key, kept)
 }
 
-// fingerprintOf tells requests apart by their type and all their members.
+// fingerprintOf tells requests apart by their type and all their members. A
+// member that comes later than its type is omitempty: a request that was sent
+// before an upgrade, and is sent again after it, stays the same.
 func fingerprintOf(request any) ([]byte, error) {
 	members, err := json.Marshal(request)
 	if err != nil {

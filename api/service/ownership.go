@@ -1,0 +1,114 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// ProveOwnership is a request to accept that the destination is the
+// organization's own. Code is what its challenge says.
+type ProveOwnership struct {
+	IntegrationID uuid.UUID
+	Code          string
+}
+
+// ProveOwnership notes the proof and restarts the access check, which may write
+// from then on. Asked again, it returns that check's operation, or begins
+// another check. It is a Conflict where no proof is needed, and before there is
+// a challenge. A wrong code is recorded. Admins may.
+func (s *Service) ProveOwnership(ctx context.Context, call Call, in ProveOwnership) (schemas.Operation, error) {
+	org, err := call.admin()
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	op, err := s.command(ctx, org, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
+		integration, open, err := lockLive(ctx, tx, in.IntegrationID)
+		if err != nil {
+			return schemas.Operation{}, err
+		}
+		if integration.Credentials == nil {
+			return schemas.Operation{}, notProvisioned(integration)
+		}
+		waiting := integration.Ownership.State == schemas.OwnershipWaiting
+		switch integration.Ownership.State {
+		case schemas.OwnershipImplied:
+			return schemas.Operation{}, conflict("A proof is not needed: the identity that writes to the destination is your organization's own.")
+		case schemas.OwnershipOpen:
+			return schemas.Operation{}, conflict("No challenge has been written yet; the access check does that. Grant access in your cloud, and wait until the integration's ownership is waiting.")
+		case schemas.OwnershipProven:
+			if check, checking := find(open, schemas.OpCheckAccess); checking {
+				return check, nil
+			}
+		case schemas.OwnershipWaiting:
+			if err := prove(ctx, tx, integration, in.Code); err != nil {
+				return schemas.Operation{}, err
+			}
+		}
+		op, err := askIntegration(ctx, tx, call.Caller, integration, schemas.OpCheckAccess, schemas.OperationParams{})
+		if err != nil || !waiting {
+			return op, err
+		}
+		_, err = audit(ctx, tx, call.Caller, "integration.ownership_proven", integrationTarget(integration),
+			map[string]any{"operation_id": op.ID, "destination": integration.Destination})
+		return op, err
+	})
+	var wrong *wrongCodeError
+	if !errors.As(err, &wrong) {
+		return op, err
+	}
+	if err := s.recordRefusal(ctx, call.Caller, wrong.integration); err != nil {
+		return schemas.Operation{}, err
+	}
+	return schemas.Operation{}, wrong.forCaller()
+}
+
+// prove notes the proof, or fails with a *wrongCodeError.
+func prove(ctx context.Context, tx *postgres.Tx, integration schemas.Integration, code string) error {
+	claim, err := tx.Claim(ctx, integration.ID, integration.Destination)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256([]byte(strings.TrimSpace(code)))
+	if subtle.ConstantTimeCompare(sum[:], claim.ChallengeHash) != 1 {
+		return &wrongCodeError{integration}
+	}
+	return tx.ProveClaim(ctx, integration.ID, integration.Destination)
+}
+
+// wrongCodeError undoes the command's transaction. The refusal is recorded in
+// one of its own.
+type wrongCodeError struct{ integration schemas.Integration }
+
+func (e *wrongCodeError) Error() string { return "prove the ownership: the code is wrong" }
+
+func (e *wrongCodeError) forCaller() error {
+	return invalid(&schemas.FieldError{
+		Field: "code",
+		Message: fmt.Sprintf("is not what the object %s says; open that object in your cloud, and copy all that it says",
+			e.integration.Ownership.Challenge),
+	})
+}
+
+// recordTimeout bounds how long a refusal waits for its record.
+const recordTimeout = 10 * time.Second
+
+// recordRefusal outlives the request, so that nobody can guess unseen by
+// hanging up.
+func (s *Service) recordRefusal(ctx context.Context, caller Caller, integration schemas.Integration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	return s.store.InOrg(ctx, integration.OrgID, func(tx *postgres.Tx) error {
+		return auditRefusal(ctx, tx, caller, "integration.ownership_refused", "the code is not the challenge's",
+			integrationTarget(integration), map[string]any{"destination": integration.Destination})
+	})
+}
