@@ -7,6 +7,7 @@
 package setup
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/auditferry/auditferry/schemas"
@@ -31,21 +32,59 @@ const (
 // Guide is what the admin of this integration does in their cloud.
 //
 // Only cloud, destination, grant and credentials are read, so a guide can be
-// shown before the integration exists. Without credentials it is not Ready:
-// documents and steps have placeholders, and Values holds only what the admin
-// has entered. It fails when cloud, destination and credentials are not of one
-// cloud.
+// shown before the integration exists; the grant may then be empty. Without
+// credentials the guide is not Ready: documents and steps have placeholders,
+// and Values holds only what the admin has entered. It fails when one of the
+// four is malformed or of another cloud, because commands are made of them.
 func Guide(i schemas.Integration) (schemas.SetupGuide, error) {
+	if err := check(i); err != nil {
+		return schemas.SetupGuide{}, fmt.Errorf("write the setup guide: %w", err)
+	}
 	guide := schemas.SetupGuide{
 		Cloud:       i.Cloud,
 		Destination: i.Destination,
 		Ready:       i.Credentials != nil,
 		Values:      []schemas.SetupValue{{Name: "Destination", Value: i.Destination.URL()}},
-		Steps:       []schemas.SetupStep{},
-		Documents:   []schemas.SetupDocument{},
 	}
-	if i.Destination.Cloud != i.Cloud {
-		return schemas.SetupGuide{}, fmt.Errorf("write the setup guide: the destination %q is not on %q", i.Destination, i.Cloud)
+	var err error
+	switch i.Cloud {
+	case schemas.AWS:
+		guide.Documents, err = newAWS(i).describe(&guide)
+	case schemas.Azure:
+		guide.Documents, err = newAzure(i).describe(&guide)
+	default:
+		guide.Documents, err = newGCP(i).describe(&guide)
+	}
+	if err != nil {
+		return schemas.SetupGuide{}, fmt.Errorf("write the setup guide: %w", err)
 	}
 	return guide, nil
 }
+
+// check makes sure that nothing gets into a command that the contract would
+// have refused.
+func check(i schemas.Integration) error {
+	d, err := schemas.ParseDestination(i.Destination.URL())
+	if err != nil {
+		return err
+	}
+	if d != i.Destination || d.Cloud != i.Cloud {
+		return fmt.Errorf("the destination %q is none on %q", i.Destination, i.Cloud)
+	}
+	grant := i.Grant
+	switch { // what is not known yet is not wrong
+	case i.Cloud == schemas.AWS && grant.RoleARN == "":
+		grant.RoleARN = placeholderRoleARN
+	case i.Cloud == schemas.Azure && grant.TenantID == "":
+		grant.TenantID = anyTenant
+	}
+	errs := []error{grant.Validate(i.Cloud)}
+	if i.Credentials != nil {
+		errs = append(errs, i.Credentials.Validate(i.Cloud))
+	}
+	return errors.Join(errs...)
+}
+
+// anyTenant stands in for a tenant that is still to be entered; it is shown
+// nowhere.
+const anyTenant = "11111111-1111-4111-8111-111111111111"
