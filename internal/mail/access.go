@@ -123,7 +123,7 @@ func AccessDenied(org schemas.Org, integration schemas.Integration, report schem
 	if failure.Fix != "" {
 		steps = append(steps, step{Text: failure.Fix})
 	}
-	steps = append(steps, step{Text: "Then open the integration's page and choose Check access. It says within seconds whether that was it, and goes on trying if your cloud needs longer."})
+	steps = append(steps, step{Text: "Open the integration's page and choose Check access. It says within seconds whether that was it, and goes on trying if your cloud needs longer."})
 	return content{
 		Subject:    fmt.Sprintf("No access in %s for %q", cloudName(integration.Cloud), integration.Name),
 		Intro:      intro,

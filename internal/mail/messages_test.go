@@ -49,6 +49,49 @@ func integration(t *testing.T, destination string) schemas.Integration {
 	return i
 }
 
+// guide is a small one, which has all that a mail takes from a guide.
+func guide(t *testing.T, destination string) schemas.SetupGuide {
+	t.Helper()
+	i := integration(t, destination)
+	g := schemas.SetupGuide{
+		Cloud: i.Cloud, Destination: i.Destination, Ready: true,
+		Values: []schemas.SetupValue{{Name: "Destination", Value: i.Destination.URL()}},
+		Documents: []schemas.SetupDocument{
+			{Name: "policy", Format: schemas.SetupJSON, Content: "{\n    \"Effect\": \"Allow\"\n}\n"},
+			{Name: "cli", Format: schemas.SetupShell, Content: "set -eu\n"},
+			{Name: "terraform", Format: schemas.SetupTerraform, Content: "terraform {}\n"},
+		},
+	}
+	switch c := i.Credentials; i.Cloud {
+	case schemas.AWS:
+		g.Values = append(g.Values, schemas.SetupValue{Name: "External ID", Value: c.AWS.ExternalID}, schemas.SetupValue{Name: "IAM user ARN", Value: c.AWS.IAMUserARN})
+		g.Steps = []schemas.SetupStep{
+			{Text: "Make sure that the role has this permission policy:", Link: "https://console.aws.amazon.com/iam/home#/roles", Document: "policy"},
+			{Text: "Choose Update policy."},
+		}
+	case schemas.Azure:
+		g.Values = append(g.Values, schemas.SetupValue{Name: "Multi-tenant app name", Value: c.Azure.MultiTenantAppName})
+		g.Steps = []schemas.SetupStep{
+			{Text: "Open the consent URL and choose Accept:", Link: c.Azure.ConsentURL},
+			{Text: "Search for the app:", Copy: c.Azure.MemberSearch()},
+		}
+	default:
+		g.Values = append(g.Values, schemas.SetupValue{Name: "Service account", Value: c.GCP.ServiceAccount})
+		g.Steps = []schemas.SetupStep{{Text: "Create a custom role with these permissions:", Copy: "storage.objects.create\nstorage.objects.delete"}}
+		g.Documents = g.Documents[:2]
+	}
+	return g
+}
+
+// refused is a report of a check that has ended without success.
+func refused(step schemas.AccessStep) schemas.AccessReport {
+	step.Status = schemas.StepFailed
+	return schemas.AccessReport{
+		Check: 1, Attempt: 43, CheckedAt: time.Date(2025, 3, 1, 10, 45, 0, 0, time.UTC),
+		Steps: []schemas.AccessStep{{Name: schemas.StepAuthenticate, Status: schemas.StepOK}, step, {Name: schemas.StepDelete, Status: schemas.StepSkipped}},
+	}
+}
+
 const (
 	onAWS   = "s3://acme-logs/audit/"
 	onAzure = "azure://acmelogs.blob.core.windows.net/audit/logs/"
@@ -74,13 +117,33 @@ func TestMessages(t *testing.T) {
 	}
 	ready := func(destination string) func(*testing.T) (mail.Message, error) {
 		return func(t *testing.T) (mail.Message, error) {
-			return mail.IntegrationReady(acme(), integration(t, destination), link)
+			return mail.IntegrationReady(acme(), integration(t, destination), guide(t, destination), link)
+		}
+	}
+	denied := func(destination string, step schemas.AccessStep) func(*testing.T) (mail.Message, error) {
+		return func(t *testing.T) (mail.Message, error) {
+			return mail.AccessDenied(acme(), integration(t, destination), refused(step), link)
 		}
 	}
 	for name, build := range map[string]func(*testing.T) (mail.Message, error){
 		"integration-ready-aws":          ready(onAWS),
 		"integration-ready-azure":        ready(onAzure),
 		"integration-ready-gcp":          ready(onGCP),
+		"access-verified": func(t *testing.T) (mail.Message, error) {
+			return mail.AccessVerified(acme(), integration(t, onAWS), link)
+		},
+		"access-denied-aws": denied(onAWS, schemas.AccessStep{
+			Name: schemas.StepWrite, Kind: schemas.KindDenied, Code: "AccessDenied",
+			Explanation: "The role may not write objects into the folder audit/ of the bucket acme-logs.",
+			Fix:         "Give the role audit-export the permission s3:PutObject on arn:aws:s3:::acme-logs/audit/*.",
+			Answer:      "User: arn:aws:sts::123456789012:assumed-role/audit-export is not authorized\nto perform: s3:PutObject",
+		}),
+		"access-denied-azure": denied(onAzure, schemas.AccessStep{
+			Name: schemas.StepList, Kind: schemas.KindDenied, Code: "AuthorizationPermissionMismatch",
+			Explanation: "The app has no role on the container audit that lets it list.",
+			Fix:         "Assign the role Storage Blob Data Contributor to the app auditferry-prod.",
+		}),
+		"access-denied-gcp": denied(onGCP, schemas.AccessStep{Name: schemas.StepOwner, Kind: schemas.KindUnavailable}),
 		"destination-updated-paused":     change(mail.DestinationChange{Old: old, Paused: 2}),
 		"destination-updated-retargeted": change(mail.DestinationChange{Old: old, Retargeted: 1}),
 		"destination-updated-both":       change(mail.DestinationChange{Old: old, Retargeted: 2, Paused: 1}),
@@ -120,7 +183,9 @@ func TestMessagesAreEscaped(t *testing.T) {
 	t.Parallel()
 	i := integration(t, onGCP)
 	i.Name = "<script>alert(1)</script>\r\nBcc: everyone@example.com"
-	message, err := mail.IntegrationReady(acme(), i, "javascript:alert(1)")
+	g := guide(t, onGCP)
+	g.Steps = append(g.Steps, schemas.SetupStep{Text: "Look there", Link: "javascript:alert(2)"})
+	message, err := mail.IntegrationReady(acme(), i, g, "javascript:alert(1)")
 	require.NoError(t, err)
 	require.NotContains(t, message.HTML, "<script>")
 	require.NotContains(t, message.HTML, `href="javascript:`)
@@ -131,22 +196,66 @@ func TestMessagesAreEscaped(t *testing.T) {
 
 func TestIntegrationReadyNeedsCredentials(t *testing.T) {
 	t.Parallel()
-	i := integration(t, onAWS)
+	i, g := integration(t, onAWS), guide(t, onAWS)
 	i.Credentials = nil
-	_, err := mail.IntegrationReady(acme(), i, link)
+	_, err := mail.IntegrationReady(acme(), i, g, link)
 	require.Error(t, err)
-	i.Credentials = &schemas.Credentials{}
-	_, err = mail.IntegrationReady(acme(), i, link)
+	g.Ready = false
+	_, err = mail.IntegrationReady(acme(), integration(t, onAWS), g, link)
 	require.Error(t, err)
+}
+
+// A guide for where the integration was before, or one with a hole, would send
+// the admins to the wrong place.
+func TestIntegrationReadyNeedsItsGuide(t *testing.T) {
+	t.Parallel()
+	_, err := mail.IntegrationReady(acme(), integration(t, onAWS), guide(t, "s3://acme-old/audit/"), link)
+	require.ErrorContains(t, err, "s3://acme-old/audit/")
+	g := guide(t, onAWS)
+	g.Steps[0].Document = "bucket-policy"
+	_, err = mail.IntegrationReady(acme(), integration(t, onAWS), g, link)
+	require.ErrorContains(t, err, "bucket-policy")
+}
+
+func TestAccessDeniedNeedsAFailure(t *testing.T) {
+	t.Parallel()
+	i := integration(t, onAWS)
+	for _, report := range []schemas.AccessReport{
+		{},
+		{Granted: true, Steps: []schemas.AccessStep{{Name: schemas.StepDelete, Status: schemas.StepWarning}}},
+		{Granted: true, Steps: refused(schemas.AccessStep{Name: schemas.StepWrite}).Steps},
+	} {
+		_, err := mail.AccessDenied(acme(), i, report, link)
+		require.Error(t, err)
+	}
+}
+
+// What a cloud, or a proxy before it, answers is quoted in one line and not at
+// any length.
+func TestAccessDeniedQuotesLittle(t *testing.T) {
+	t.Parallel()
+	answer := "<html>\n" + strings.Repeat("ö\r\n", 10_000)
+	message, err := mail.AccessDenied(acme(), integration(t, onGCP), refused(schemas.AccessStep{Name: schemas.StepWrite, Answer: answer}), link)
+	require.NoError(t, err)
+	require.Contains(t, message.Text, "\n      <html> ö ö")
+	require.Contains(t, message.Text, "ö ...\n")
+	require.NotContains(t, message.HTML, "<html> ")
+	require.Less(t, len(message.Text), 3_000)
 }
 
 // Subjects are read in lists, where about 70 characters show.
 func TestSubjectsAreShort(t *testing.T) {
 	t.Parallel()
 	for _, destination := range []string{onAWS, onAzure, onGCP} {
-		message, err := mail.IntegrationReady(acme(), integration(t, destination), link)
+		message, err := mail.IntegrationReady(acme(), integration(t, destination), guide(t, destination), link)
 		require.NoError(t, err)
-		require.Less(t, len(message.Subject), 70)
-		require.NotContains(t, strings.ToLower(message.HTML), "<img")
+		verified, err := mail.AccessVerified(acme(), integration(t, destination), link)
+		require.NoError(t, err)
+		denied, err := mail.AccessDenied(acme(), integration(t, destination), refused(schemas.AccessStep{Name: schemas.StepWrite}), link)
+		require.NoError(t, err)
+		for _, m := range []mail.Message{message, verified, denied} {
+			require.Less(t, len(m.Subject), 70)
+			require.NotContains(t, strings.ToLower(m.HTML), "<img")
+		}
 	}
 }
