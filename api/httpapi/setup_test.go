@@ -58,6 +58,11 @@ func (d *memoryDispatcher) dispatched() []schemas.Operation {
 	return append([]schemas.Operation{}, d.ops...)
 }
 
+func (d *memoryDispatcher) last() schemas.Operation {
+	all := d.dispatched()
+	return all[len(all)-1]
+}
+
 // server is the API on a database of its own.
 type server struct {
 	url        string
