@@ -134,7 +134,8 @@ func (o *org) provision(f *ferry, credentials schemas.Credentials) {
 	o.t.Helper()
 	integration, err := o.admin.Integration(o.ctx, f.integration)
 	require.NoError(o.t, err)
-	o.done(o.vendor.Provision(o.ctx, integration, credentials))
+	const exclusive = false // one account serves all orgs of these tests
+	o.done(o.vendor.Provision(o.ctx, integration, credentials, exclusive))
 }
 
 // grant lets the cloud's admin give access to the folders of this test.

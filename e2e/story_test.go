@@ -255,7 +255,7 @@ func unknownSignals(o *org) {
 	require.NoError(o.t, o.temporal.SignalWorkflow(o.ctx, id, "", schemas.SignalDelete.Name, "nonsense"))
 	require.NoError(o.t, o.temporal.SignalWorkflow(o.ctx, id, "", schemas.SignalProvisioned.Name,
 		schemas.Provisioned{OperationID: uuid.New(), Credentials: gcpCredentials()}))
-	o.done(o.admin.CheckAccess(o.ctx, f.integration)) // comes after them, and works
+	o.done(o.admin.CheckAccess(o.ctx, f.integration, false)) // comes after them, and works
 	f.awaitAccess()
 	credentials, err := o.admin.Credentials(o.ctx, f.integration)
 	require.NoError(o.t, err)

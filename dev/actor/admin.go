@@ -24,6 +24,9 @@ func (a Admin) Integrate(ctx context.Context, name string, to schemas.Destinatio
 	if grant.RoleARN != "" {
 		in["role_arn"] = grant.RoleARN
 	}
+	if grant.BucketOwner != "" {
+		in["bucket_owner"] = grant.BucketOwner
+	}
 	if grant.TenantID != "" {
 		in["tenant_id"] = grant.TenantID
 	}
@@ -58,11 +61,6 @@ func (a Admin) UpdateDestination(ctx context.Context, integration uuid.UUID, to 
 // DeleteIntegration deletes an integration; its exports go with it or pause.
 func (a Admin) DeleteIntegration(ctx context.Context, integration uuid.UUID, deleteExports bool) (schemas.Operation, error) {
 	return a.command(ctx, http.MethodDelete, fmt.Sprintf("/v1/integrations/%s?delete_exports=%t", integration, deleteExports), nil)
-}
-
-// CheckAccess asks for a new access check.
-func (a Admin) CheckAccess(ctx context.Context, integration uuid.UUID) (schemas.Operation, error) {
-	return a.command(ctx, http.MethodPost, fmt.Sprintf("/v1/integrations/%s/check-access", integration), nil)
 }
 
 // Pause pauses an export.

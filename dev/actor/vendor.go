@@ -48,12 +48,30 @@ func (v Vendor) NewKey(ctx context.Context, org uuid.UUID, role schemas.Role) (s
 // Key is the caller's API key.
 func (c caller) Key() string { return c.key }
 
+// ProvisioningRequest is an integration that waits for its credentials.
+type ProvisioningRequest struct {
+	OrgID           uuid.UUID           `json:"org_id"`
+	OrgName         string              `json:"org_name"`
+	IntegrationID   uuid.UUID           `json:"integration_id"`
+	IntegrationName string              `json:"integration_name"`
+	Cloud           schemas.Cloud       `json:"cloud"`
+	Destination     schemas.Destination `json:"destination"`
+	Grant           schemas.Grant       `json:"grant"`
+	CreatedAt       time.Time           `json:"created_at"`
+}
+
+// ProvisioningRequests reads what waits for credentials, of all orgs, the
+// oldest first.
+func (v Vendor) ProvisioningRequests(ctx context.Context) ([]ProvisioningRequest, error) {
+	return all[ProvisioningRequest](ctx, v.caller, "/v1/provisioning-requests")
+}
+
 // Provision hands an integration its credentials, where the provisioner is an
-// external one.
-func (v Vendor) Provision(ctx context.Context, integration schemas.Integration, credentials schemas.Credentials) (schemas.Operation, error) {
+// external one. Exclusive says that no other org will ever be given the same.
+func (v Vendor) Provision(ctx context.Context, integration schemas.Integration, credentials schemas.Credentials, exclusive bool) (schemas.Operation, error) {
 	var op schemas.Operation
 	err := v.call(ctx, http.MethodPost, fmt.Sprintf("/v1/integrations/%s/provisioning", integration.ID),
-		map[string]any{"org_id": integration.OrgID, "credentials": credentials}, &op)
+		map[string]any{"org_id": integration.OrgID, "credentials": credentials, "exclusive": exclusive}, &op)
 	return op, err
 }
 

@@ -1,0 +1,57 @@
+package actor
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/google/uuid"
+
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// Setup reads what the admin is to do in their cloud.
+func (a Admin) Setup(ctx context.Context, integration uuid.UUID) (guide schemas.SetupGuide, err error) {
+	err = a.call(ctx, http.MethodGet, fmt.Sprintf("/v1/integrations/%s/setup", integration), nil, &guide)
+	return guide, err
+}
+
+// CheckAccess asks for a new access check, and if wanted to trust whoever owns
+// the bucket now.
+func (a Admin) CheckAccess(ctx context.Context, integration uuid.UUID, acceptOwner bool) (schemas.Operation, error) {
+	return a.command(ctx, http.MethodPost, fmt.Sprintf("/v1/integrations/%s/check-access", integration),
+		map[string]any{"accept_owner": acceptOwner})
+}
+
+// AccessAttempts reads what the access checks of an integration have tried,
+// newest first, all pages.
+func (a Admin) AccessAttempts(ctx context.Context, integration uuid.UUID) ([]schemas.AccessReport, error) {
+	return all[schemas.AccessReport](ctx, a.caller, fmt.Sprintf("/v1/integrations/%s/access-attempts", integration))
+}
+
+// ProveOwnership sends what the challenge in the destination says.
+func (a Admin) ProveOwnership(ctx context.Context, integration uuid.UUID, code string) (schemas.Operation, error) {
+	return a.command(ctx, http.MethodPost, fmt.Sprintf("/v1/integrations/%s/ownership", integration), map[string]any{"code": code})
+}
+
+// all reads every page of a list.
+func all[T any](ctx context.Context, c caller, path string) ([]T, error) {
+	var items []T
+	query := "?limit=200"
+	for {
+		var page struct {
+			Items      []T    `json:"items"`
+			NextCursor string `json:"next_cursor"`
+		}
+		err := c.call(ctx, http.MethodGet, path+query, nil, &page)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, page.Items...)
+		if page.NextCursor == "" {
+			return items, nil
+		}
+		query = "?limit=200&cursor=" + url.QueryEscape(page.NextCursor)
+	}
+}
