@@ -1,7 +1,9 @@
 package destination
 
 import (
+	"bytes"
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -133,50 +136,13 @@ func (d *azureDriver) remove(ctx context.Context, key string) error {
 	return err
 }
 
+// checks are none: a storage account cannot change hands under a tenant whose
+// tokens it accepts.
 func (d *azureDriver) checks() []step { return nil }
 
 func (d *azureDriver) owner() string { return "" }
 
 func (d *azureDriver) close() error { return nil }
-
-// azureKinds are the codes of Blob Storage and of Microsoft Entra whose HTTP
-// status would mislead.
-// https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
-// https://learn.microsoft.com/entra/identity-platform/reference-error-codes
-var azureKinds = map[string]schemas.ErrorKind{
-	"AccountIsDisabled":          schemas.KindDenied,
-	"BlobNotFound":               schemas.KindNotFound,
-	"ContainerBeingDeleted":      schemas.KindNotFound,
-	"ContainerDisabled":          schemas.KindDenied,
-	"ServerBusy":                 schemas.KindThrottled,
-	"IngressExceedsAccountLimit": schemas.KindThrottled,
-	"Md5Mismatch":                schemas.KindUnavailable, // bytes were lost on the way
-
-	// The admin has not consented, or not let the app in.
-	"AADSTS700016":  schemas.KindDenied, // the app is unknown in the tenant
-	"AADSTS7000229": schemas.KindDenied, // the app has no service principal there
-	"AADSTS7000112": schemas.KindDenied, // the app is disabled there
-	"AADSTS65001":   schemas.KindDenied,
-	"AADSTS650052":  schemas.KindDenied,
-	"AADSTS500011":  schemas.KindDenied,
-	"AADSTS501051":  schemas.KindDenied, // the app must be assigned
-	"AADSTS53003":   schemas.KindDenied, // conditional access
-	"AADSTS530035":  schemas.KindDenied,
-
-	"AADSTS90002":  schemas.KindNotFound, // no such tenant
-	"AADSTS900021": schemas.KindNotFound,
-	"AADSTS900023": schemas.KindNotFound,
-
-	// The service's own identity; see Error.
-	"AADSTS7000215": schemas.KindUnavailable, // wrong client secret
-	"AADSTS7000222": schemas.KindUnavailable, // expired client secret
-	"AADSTS7000216": schemas.KindUnavailable,
-	"AADSTS7000218": schemas.KindUnavailable,
-	"AADSTS90033":   schemas.KindUnavailable, // Entra itself
-	"AADSTS90006":   schemas.KindUnavailable,
-	"AADSTS50196":   schemas.KindThrottled,
-	"AADSTS90055":   schemas.KindThrottled,
-}
 
 // azurePresent are the refusals that speak of the blob which has the name.
 var azurePresent = map[string]bool{
@@ -190,53 +156,60 @@ var azurePresent = map[string]bool{
 // answer; the ends of the JSON string and of the sentence are left out.
 var entraError = regexp.MustCompile(`(AADSTS\d+): ?([^"\\\r\n]*)`)
 
-func (d *azureDriver) sort(err error) verdict {
-	v := verdict{kind: schemas.KindUnavailable, message: oneLine(err.Error())}
+func (d *azureDriver) sort(tried schemas.Step, err error) verdict {
+	a := answered{step: tried, words: err.Error()}
 	var answer *azcore.ResponseError
 	var refused *azidentity.AuthenticationFailedError
 	var lookup *net.DNSError
 	var unknown *unknownApp
 	switch {
 	case errors.As(err, &unknown):
-		v.code, v.message = CodeUnknownApp, unknown.Error()
+		a.code, a.words = CodeUnknownApp, ""
 	case errors.As(err, &answer):
-		v.kind, v.code, v.message = byStatus(answer.StatusCode), answer.ErrorCode, fmt.Sprintf("HTTP status %d", answer.StatusCode)
-		v.present = answer.StatusCode == http.StatusPreconditionFailed || azurePresent[v.code]
+		a.status, a.code, a.words = answer.StatusCode, answer.ErrorCode, blobWords(answer)
 	case errors.As(err, &refused):
+		a.step = schemas.StepAuthenticate
 		if refused.RawResponse != nil {
-			v.kind = byStatus(refused.RawResponse.StatusCode)
+			a.status = refused.RawResponse.StatusCode
 		}
 	case errors.As(err, &lookup) && lookup.IsNotFound:
 		// Every storage account has a host of its own.
-		v.kind, v.message = schemas.KindNotFound, "there is no host "+lookup.Name
+		a.words = "there is no host " + lookup.Name
 	}
-	if found := entraError.FindStringSubmatch(err.Error()); v.code == "" && found != nil {
-		explanation, _, _ := strings.Cut(found[2], "Trace ID:")
-		v.code, v.message = found[1], oneLine(explanation)
+	if found := entraError.FindStringSubmatch(err.Error()); a.code == "" && found != nil {
+		words, _, _ := strings.Cut(found[2], "Trace ID:")
+		a.code, a.words = found[1], words
 	}
-	if kind, known := azureKinds[v.code]; known {
-		v.kind = kind
+	if tried == schemas.StepWrite && (a.status == http.StatusPreconditionFailed || azurePresent[a.code]) {
+		return taken(a)
 	}
-	if v.present {
-		v.kind = schemas.KindConflict
-	}
-	return v
+	return explain(azureRows, a, d.names(a.step))
 }
 
-func (d *azureDriver) advise(step schemas.Step, v verdict) string {
-	at := d.target.Destination
-	credentials := d.target.Credentials.Azure
-	switch {
-	case v.kind == schemas.KindNotFound && step == schemas.StepAuthenticate:
-		return fmt.Sprintf("There is no tenant %s. Copy the tenant ID from Microsoft Entra ID > Overview.", d.target.Grant.TenantID)
-	case v.kind == schemas.KindNotFound:
-		return fmt.Sprintf("There is no container %q in the storage account %q. Create it, or correct the destination.", at.Bucket, at.Account)
-	case v.kind != schemas.KindDenied:
-		return ""
-	case step == schemas.StepAuthenticate:
-		return fmt.Sprintf("The tenant does not know the service's app yet, or does not let it in. Open %s as an administrator of the tenant and accept.", credentials.ConsentURL)
-	case v.code == "AuthorizationFailure":
-		return fmt.Sprintf("The storage account %q refuses the network that the requests come from. Allow it under Networking, or allow all networks.", at.Account)
+// blobWords are those of Blob Storage's answer. Details come only with some
+// refusals, and tell most.
+func blobWords(answer *azcore.ResponseError) string {
+	var body struct {
+		Message string
+		Detail  string `xml:"AuthenticationErrorDetail"`
 	}
-	return fmt.Sprintf("The app may not %s here. Give the role Storage Blob Data Contributor on the container %q, or on its storage account, to the member %s; Azure may take up to 45 minutes until that has an effect.", step, at.Bucket, credentials.MemberSearch())
+	status := fmt.Sprintf("HTTP status %d", answer.StatusCode)
+	content, err := runtime.Payload(answer.RawResponse)
+	if err != nil || xml.Unmarshal(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")), &body) != nil {
+		return status
+	}
+	words, _, _ := strings.Cut(body.Message, "RequestId:")
+	words = strings.TrimSpace(words + " " + body.Detail)
+	if words == "" {
+		return status
+	}
+	return words
+}
+
+func (d *azureDriver) names(tried schemas.Step) map[string]string {
+	at, credentials := d.target.Destination, d.target.Credentials.Azure
+	return map[string]string{
+		"account": at.Account, "container": at.Bucket, "folder": at.URL(), "tenant": d.target.Grant.TenantID,
+		"app": credentials.MultiTenantAppName, "member": credentials.MemberSearch(), "step": string(tried),
+	}
 }

@@ -107,11 +107,9 @@ type driver interface {
 	// owner is whom the last check, or any later request, has confirmed as the
 	// bucket's owner; "" if nobody.
 	owner() string
-	// sort says what an error of this driver means.
-	sort(err error) verdict
-	// advise tells an admin what to do about a failed step of a probe. It
-	// returns "" when there is nothing special to this cloud.
-	advise(step schemas.Step, v verdict) string
+	// sort says what an error of this driver means, and what to do about it.
+	// The step is what was tried.
+	sort(tried schemas.Step, err error) verdict
 	close() error
 }
 

@@ -3,7 +3,6 @@ package destination
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/auditferry/auditferry/schemas"
@@ -21,8 +20,13 @@ type Error struct {
 	Place   string // the destination's URL
 	Key     string // "" where no object is concerned
 	Code    string // the cloud's own error code, "" if it gave none
-	Message string // one line for people, mostly the cloud's own words
+	Message string // one line for people: what it means, and the cloud's own words
 	Err     error  // the SDK's error; may be nil
+}
+
+// newError wraps what a verdict was given on.
+func newError(op, place, key string, v verdict, err error) *Error {
+	return &Error{Kind: v.kind, Op: op, Place: place, Key: key, Code: v.code, Message: v.message(), Err: err}
 }
 
 // Error is one line that a person can act on.
@@ -63,36 +67,6 @@ func CodeOf(err error) string {
 		return ""
 	}
 	return e.Code
-}
-
-// verdict is what a driver makes of a raw error.
-type verdict struct {
-	kind    schemas.ErrorKind
-	code    string
-	message string
-	// present tells that another object has the key, perhaps an equal one.
-	present bool
-}
-
-// byStatus sorts what has no code of its own in a driver's table.
-func byStatus(status int) schemas.ErrorKind {
-	switch {
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return schemas.KindDenied
-	case status == http.StatusNotFound:
-		return schemas.KindNotFound
-	case status == http.StatusPreconditionFailed:
-		return schemas.KindConflict
-	case status == http.StatusTooManyRequests:
-		return schemas.KindThrottled
-	case status == http.StatusRequestTimeout || status == http.StatusConflict:
-		return schemas.KindUnavailable
-	case status >= 400 && status < 500:
-		return schemas.KindInvalid
-	}
-	// Servers' errors, redirects to nowhere, broken connections: whatever it
-	// is, it may be over by the next try.
-	return schemas.KindUnavailable
 }
 
 // maxMessageBytes bounds what is kept of a cloud's words; some answer with

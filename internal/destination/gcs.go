@@ -2,17 +2,23 @@ package destination
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
+	"sync"
 
 	"cloud.google.com/go/storage"
 	"github.com/googleapis/gax-go/v2"
+	"golang.org/x/oauth2"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/iterator"
 	"google.golang.org/api/option"
+	rawstorage "google.golang.org/api/storage/v1"
 
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -23,6 +29,10 @@ type gcsDriver struct {
 	account *impersonated
 	client  *storage.Client
 	bucket  *storage.BucketHandle
+	buckets *rawstorage.BucketsService // what storage has no call for: one field of a bucket
+
+	mu        sync.Mutex
+	confirmed string // the number of the bucket's project; "" if not known
 }
 
 var _ driver = (*gcsDriver)(nil)
@@ -53,7 +63,11 @@ func (o *Opener) openGCS(t Target) (driver, error) {
 		storage.WithBackoff(gax.Backoff{Initial: sdkPause / 2, Max: sdkPause, Multiplier: 2}),
 		storage.WithPolicy(storage.RetryIdempotent),
 	)
-	return &gcsDriver{target: t, account: account, client: client, bucket: client.Bucket(t.Destination.Bucket)}, nil
+	raw, err := rawstorage.NewService(context.Background(), options...)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare the bucket client: %w", err), client.Close())
+	}
+	return &gcsDriver{target: t, account: account, client: client, bucket: client.Bucket(t.Destination.Bucket), buckets: raw.Buckets}, nil
 }
 
 func (d *gcsDriver) authenticate(ctx context.Context) error {
@@ -62,6 +76,9 @@ func (d *gcsDriver) authenticate(ctx context.Context) error {
 }
 
 func (d *gcsDriver) put(ctx context.Context, key string, body io.ReadSeeker, object Object, createOnly bool) error {
+	if err := d.ensureOwner(ctx); err != nil {
+		return err
+	}
 	handle := d.bucket.Object(key)
 	if createOnly {
 		handle = handle.If(storage.Conditions{DoesNotExist: true})
@@ -103,9 +120,45 @@ func (d *gcsDriver) remove(ctx context.Context, key string) error {
 	return d.bucket.Object(key).Delete(ctx)
 }
 
-func (d *gcsDriver) checks() []step { return nil }
+func (d *gcsDriver) checks() []step { return []step{{schemas.StepOwner, d.checkOwner}} }
 
-func (d *gcsDriver) owner() string { return "" }
+func (d *gcsDriver) owner() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.confirmed
+}
+
+func (d *gcsDriver) checkOwner(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lookUpOwner(ctx)
+}
+
+// ensureOwner makes sure, once and before the first write, that the bucket is
+// of the project that was pinned: no request to Cloud Storage can name it.
+func (d *gcsDriver) ensureOwner(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.target.Owner == "" || d.target.Owner == d.confirmed {
+		return nil
+	}
+	return d.lookUpOwner(ctx)
+}
+
+// lookUpOwner is to be called under the lock.
+func (d *gcsDriver) lookUpOwner(ctx context.Context) error {
+	d.confirmed = ""
+	bucket, err := d.buckets.Get(d.target.Destination.Bucket).Fields("projectNumber").Context(ctx).Do()
+	if err != nil {
+		return &looked{err}
+	}
+	number := strconv.FormatUint(bucket.ProjectNumber, 10)
+	if d.target.Owner != "" && d.target.Owner != number {
+		return &finding{code: CodeOwnerChanged}
+	}
+	d.confirmed = number
+	return nil
+}
 
 func (d *gcsDriver) close() error {
 	if err := d.client.Close(); err != nil {
@@ -114,55 +167,64 @@ func (d *gcsDriver) close() error {
 	return nil
 }
 
-// gcsKinds are the reasons whose HTTP status would mislead.
-// https://cloud.google.com/storage/docs/json_api/v1/status-codes
-var gcsKinds = map[string]schemas.ErrorKind{
-	"rateLimitExceeded":         schemas.KindThrottled,
-	"userRateLimitExceeded":     schemas.KindThrottled,
-	"quotaExceeded":             schemas.KindThrottled,
-	"dailyLimitExceeded":        schemas.KindThrottled,
-	"authError":                 schemas.KindUnavailable, // an expired token; the next try gets a new one
-	"retentionPolicyNotMet":     schemas.KindConflict,
-	"orgPolicyConstraintFailed": schemas.KindDenied, // also a 412, and nothing like a taken name
-	"objectUnderActiveHold":     schemas.KindConflict,
-}
-
-func (d *gcsDriver) sort(err error) verdict {
-	v := verdict{kind: schemas.KindUnavailable, message: oneLine(err.Error())}
+func (d *gcsDriver) sort(tried schemas.Step, err error) verdict {
+	a := answered{step: tried, words: err.Error()}
 	var answer *googleapi.Error
 	if errors.As(err, &answer) {
-		v.kind = byStatus(answer.Code)
-		v.message = oneLine(answer.Message)
-		if len(answer.Errors) > 0 {
-			v.code = answer.Errors[0].Reason
-		}
+		a.status, a.code, a.words = answer.Code, googleCode(answer), answer.Message
 	}
-	if kind, known := gcsKinds[v.code]; known {
-		v.kind = kind
+	var key *oauth2.RetrieveError
+	if errors.As(err, &key) {
+		a.code, a.words = key.ErrorCode, key.ErrorDescription
 	}
-	var own *impersonationError
-	if errors.As(err, &own) && v.kind == schemas.KindDenied {
-		v.kind = schemas.KindUnavailable // the service's own identity; see Error
-		v.message = "impersonating " + own.email + ": " + v.message
+	if code, is := own(err); is {
+		a.code = code
 	}
-	v.present = v.kind == schemas.KindConflict
-	return v
+	// Any request may need a token, and any write to know the owner, first.
+	var lookup *looked
+	var impersonation *impersonationError
+	switch {
+	case errors.As(err, &impersonation):
+		a.step = schemas.StepAuthenticate
+	case errors.As(err, &lookup):
+		a.step = schemas.StepOwner
+	}
+	if a.status == http.StatusPreconditionFailed && !strings.HasPrefix(a.code, "orgPolicy") {
+		return taken(a)
+	}
+	return explain(gcpRows, a, d.names(a.step))
 }
 
-func (d *gcsDriver) advise(step schemas.Step, v verdict) string {
-	at := d.target.Destination
-	email := d.target.Credentials.GCP.ServiceAccount
-	switch {
-	case step == schemas.StepAuthenticate && v.kind == schemas.KindNotFound:
-		return fmt.Sprintf("There is no service account %s. It is the service's own; its operators have to look after it.", email)
-	case step == schemas.StepAuthenticate && v.code != "":
-		return fmt.Sprintf("The service cannot act as its service account %s. Its operators have to look after that; nothing needs to be done on your side.", email)
-	case v.kind == schemas.KindNotFound:
-		return fmt.Sprintf("There is no bucket %q. Create it, or correct the destination.", at.Bucket)
-	case v.kind != schemas.KindDenied:
-		return ""
+// googleCode is the reason that an answer gives: the older APIs in a list, the
+// newer ones in a detail, or else only as a status of gRPC.
+func googleCode(answer *googleapi.Error) string {
+	if len(answer.Errors) > 0 && answer.Errors[0].Reason != "" {
+		return answer.Errors[0].Reason
 	}
-	permission := map[schemas.Step]string{schemas.StepWrite: "storage.objects.create", schemas.StepList: "storage.objects.list", schemas.StepDelete: "storage.objects.delete"}[step]
-	return fmt.Sprintf("The service account %s lacks the permission %s on the bucket %q. Grant it the custom role that has storage.objects.create, storage.objects.delete, storage.objects.list and storage.buckets.get.",
-		email, permission, at.Bucket)
+	var body struct {
+		Error struct {
+			Status  string
+			Details []struct{ Reason string }
+		}
+	}
+	if json.Unmarshal([]byte(answer.Body), &body) != nil {
+		return "" // no answer of Google's own
+	}
+	for _, detail := range body.Error.Details {
+		if detail.Reason != "" {
+			return detail.Reason
+		}
+	}
+	return body.Error.Status
+}
+
+func (d *gcsDriver) names(tried schemas.Step) map[string]string {
+	at := d.target.Destination
+	return map[string]string{
+		"bucket": at.Bucket, "folder": at.URL(), "service_account": d.target.Credentials.GCP.ServiceAccount, "owner": d.target.Owner,
+		"permission": map[schemas.Step]string{
+			schemas.StepWrite: "storage.objects.create", schemas.StepList: "storage.objects.list",
+			schemas.StepOwner: "storage.buckets.get", schemas.StepDelete: "storage.objects.delete",
+		}[tried],
+	}
 }

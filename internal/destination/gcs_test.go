@@ -57,6 +57,8 @@ func TestGCS(t *testing.T) {
 		}
 		return destinationtest.Place{
 			Destination:  at,
+			Owner:        cloudsim.DefaultBucketProject,
+			Changed:      open(o, pinned(gcpTarget(at), "200000000002")),
 			Open:         opening(cloudsim.GCPExportPermissions()),
 			Denied:       opening(nil),
 			Undeletable:  opening([]string{"storage.objects.create", "storage.objects.list", "storage.buckets.get"}),

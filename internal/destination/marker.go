@@ -31,14 +31,14 @@ func marker(text string) Object {
 // the driver's error.
 func (s *store) writeMarker(ctx context.Context, key, text string) error {
 	err := s.putMarker(ctx, key, text, true)
-	if err == nil || !s.driver.sort(err).present {
+	if err == nil || !s.driver.sort(schemas.StepWrite, err).present {
 		return err
 	}
 	err = s.putMarker(ctx, key, text, false)
 	if err == nil {
 		return nil
 	}
-	if v := s.driver.sort(err); v.present || v.kind == schemas.KindDenied {
+	if v := s.driver.sort(schemas.StepWrite, err); v.present || v.kind == schemas.KindDenied {
 		return nil
 	}
 	return err
@@ -75,7 +75,7 @@ func (s *store) etagsAreHashes(ctx context.Context) (bool, error) {
 	}
 	known := md5.Sum([]byte(etagText)) //nolint:gosec // see the import
 	s.etags.asked, s.etags.hashes = true, bytes.Equal(there.md5, known[:])
-	if err := s.driver.remove(ctx, key); err != nil && s.driver.sort(err).kind != schemas.KindDenied {
+	if err := s.driver.remove(ctx, key); err != nil && s.driver.sort(schemas.StepDelete, err).kind != schemas.KindDenied {
 		return false, s.fail(ctx, "delete", key, err)
 	}
 	return s.etags.hashes, nil

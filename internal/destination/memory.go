@@ -104,7 +104,7 @@ func (m *Memory) After(hook func(Request) error) {
 // Refusal is an error for Before and After that sorts as the given kind and
 // code.
 func Refusal(kind schemas.ErrorKind, code string) error {
-	return &refusal{verdict{kind: kind, code: code, message: "refused by a test"}}
+	return &refusal{verdict{kind: kind, code: code, answer: "refused by a test"}}
 }
 
 type refusal struct{ verdict verdict }
@@ -148,7 +148,7 @@ func (d *memoryDriver) put(ctx context.Context, key string, body io.ReadSeeker, 
 		return err
 	}
 	if int64(len(content)) != object.Size || sha256.Sum256(content) != object.SHA256 {
-		return &refusal{verdict{kind: schemas.KindUnavailable, code: "BadDigest", message: "the bytes are not those of the checksum"}}
+		return &refusal{verdict{kind: schemas.KindUnavailable, code: "BadDigest", explanation: "the bytes are not those of the checksum"}}
 	}
 	return d.do(ctx, "put", key, func(bucket map[string]memoryObject) error {
 		if _, taken := bucket[key]; taken && createOnly {
@@ -211,7 +211,7 @@ func (d *memoryDriver) act(op string, act func(map[string]memoryObject) error) e
 		return &refusal{verdict{kind: schemas.KindNotFound, code: "NoSuchBucket"}}
 	}
 	if owner := d.cloud.ownerOf(d.at); d.expected != "" && d.expected != owner {
-		return &refusal{verdict{kind: schemas.KindDenied, code: CodeOwnerChanged, message: "the bucket is " + owner + "'s"}}
+		return &refusal{verdict{kind: schemas.KindDenied, code: CodeOwnerChanged, explanation: "The bucket is " + owner + "'s.", fix: changed}}
 	}
 	return act(bucket)
 }
@@ -245,14 +245,16 @@ func (d *memoryDriver) owner() string {
 	return d.confirmed
 }
 
-func (d *memoryDriver) sort(err error) verdict {
+func (d *memoryDriver) sort(_ schemas.Step, err error) verdict {
 	var r *refusal
-	if errors.As(err, &r) {
-		return r.verdict
+	if !errors.As(err, &r) {
+		r = &refusal{verdict{kind: schemas.KindUnavailable, answer: oneLine(err.Error())}}
 	}
-	return verdict{kind: schemas.KindUnavailable, message: oneLine(err.Error())}
+	v := r.verdict
+	if v.explanation == "" {
+		v.explanation, v.fix = unknown(v.kind, v.code)
+	}
+	return v
 }
-
-func (d *memoryDriver) advise(schemas.Step, verdict) string { return "" }
 
 func (d *memoryDriver) close() error { return nil }

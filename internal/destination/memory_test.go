@@ -21,6 +21,7 @@ func memoryPlace(t *testing.T) destinationtest.Place {
 	t.Helper()
 	at := schemas.Destination{Cloud: schemas.AWS, Bucket: "acme-audit", Prefix: "audit/logs"}
 	cloud := destination.NewMemory(at)
+	cloud.SetOwner(at, "210987654321")
 	open := func(m *destination.Memory, d schemas.Destination) func(*testing.T) destination.Destination {
 		return func(t *testing.T) destination.Destination {
 			t.Helper()
@@ -43,6 +44,13 @@ func memoryPlace(t *testing.T) destinationtest.Place {
 	}
 	return destinationtest.Place{
 		Destination: at,
+		Owner:       "210987654321",
+		Changed: func(t *testing.T) destination.Destination {
+			t.Helper()
+			opened, err := cloud.Open(t.Context(), destination.Target{Destination: at, Owner: "123456789012"})
+			require.NoError(t, err)
+			return opened
+		},
 		Open:        open(cloud, at),
 		Denied:      refusing("authenticate", "put", "list", "delete"),
 		Undeletable: refusing("delete"),
@@ -69,4 +77,20 @@ func memoryPlace(t *testing.T) destinationtest.Place {
 		},
 		Store: func(_ *testing.T, key string, content []byte) { cloud.Store(at, key, content) },
 	}
+}
+
+func TestMemoryOwnsBucketsByDefault(t *testing.T) {
+	t.Parallel()
+	at := schemas.Destination{Cloud: schemas.AWS, Bucket: "acme-audit"}
+	d, err := destination.NewMemory(at).Open(t.Context(), destination.Target{Destination: at, Owner: "123456789012"})
+	require.NoError(t, err)
+	require.NoError(t, d.Put(t.Context(), "part", destinationtest.NewObject([]byte("x"))))
+	report, err := d.Probe(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, "123456789012", report.Owner)
+	var steps []schemas.Step
+	for _, step := range report.Steps {
+		steps = append(steps, step.Name)
+	}
+	require.Equal(t, []schemas.Step{schemas.StepAuthenticate, schemas.StepOwner, schemas.StepWrite, schemas.StepList, schemas.StepDelete}, steps)
 }

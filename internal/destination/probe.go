@@ -65,20 +65,35 @@ func inTime(ctx context.Context, try func(context.Context) error) error {
 	return try(ctx)
 }
 
+// pose writes the challenge unless it is there already. It never succeeds: what
+// ends a challenge is the admin's answer, and not a probe.
+func (s *store) pose(ctx context.Context, challenge Challenge) error {
+	if challenge.Content != nil {
+		object := marker(string(challenge.Content))
+		if err := s.check(challenge.Key, object); err != nil {
+			return err
+		}
+		// Nothing else may be written to find out about the bucket's hashes; an
+		// object of this size under a key of this sort is taken for the challenge.
+		noHashes := func(context.Context) (bool, error) { return false, nil }
+		if err := s.store(ctx, challenge.Key, object, noHashes); err != nil {
+			return err
+		}
+	}
+	return &unproven{challenge.Key}
+}
+
 // unproven is the error of a challenge that lies in its place, to be read back.
 type unproven struct{ key string }
 
 func (u *unproven) Error() string { return "the challenge " + u.key + " has not been read back" }
 
-// pose writes the challenge unless it is there already. It never succeeds: what
-// ends a challenge is the admin's answer, and not a probe.
-func (s *store) pose(ctx context.Context, challenge Challenge) error {
-	if challenge.Content != nil {
-		if err := s.Put(ctx, challenge.Key, marker(string(challenge.Content))); err != nil {
-			return err
-		}
+func (u *unproven) verdict() verdict {
+	return verdict{
+		kind: schemas.KindDenied, code: CodeOwnershipOpen,
+		explanation: "The identity that writes here serves several organizations, so it has to be shown first that this destination is yours. Until then nothing is exported to it.",
+		fix:         "Open the object " + u.key + " in your storage, and enter the code that it holds where the integration asks for it.",
 	}
-	return &unproven{challenge.Key}
 }
 
 // listMarker accepts a listing without the marker: another probe of the same
@@ -93,45 +108,38 @@ func (s *store) outcome(name schemas.Step, err error) schemas.AccessStep {
 	if err == nil {
 		return schemas.AccessStep{Name: name, Status: schemas.StepOK}
 	}
-	var open *unproven
-	if errors.As(err, &open) {
-		return schemas.AccessStep{Name: name, Status: schemas.StepFailed, Kind: schemas.KindDenied, Code: CodeOwnershipOpen,
-			Explanation: "Several organizations share the identity that writes here, so it has to be shown that this destination is yours.",
-			Fix:         fmt.Sprintf("Open the object %s in your storage and hand in the code that it holds.", open.key)}
-	}
-	v := s.driver.sort(err)
-	if name == schemas.StepDelete && v.kind == schemas.KindNotFound {
+	v := s.sort(name, err)
+	var not *untold
+	switch {
+	case errors.As(err, &not):
+		return schemas.AccessStep{Name: name, Status: schemas.StepSkipped, Explanation: v.explanation}
+	case name == schemas.StepDelete && v.kind == schemas.KindNotFound:
 		return schemas.AccessStep{Name: name, Status: schemas.StepOK} // another probe was faster
 	}
 	status := schemas.StepFailed
 	if name == schemas.StepDelete {
 		status = schemas.StepWarning
 	}
-	return schemas.AccessStep{Name: name, Status: status, Kind: v.kind, Code: v.code, Explanation: s.explain(name, v), Answer: v.message}
+	return schemas.AccessStep{
+		Name: name, Status: status, Kind: v.kind, Code: v.code,
+		Explanation: v.explanation, Fix: v.fix, Answer: v.answer,
+	}
 }
 
-// explain says what happened and what to do about it.
-func (s *store) explain(name schemas.Step, v verdict) string {
-	advice := s.driver.advise(name, v)
-	if advice == "" {
-		advice = generalAdvice(v.kind)
+// sort sorts the errors of the shared part as well as the driver's.
+func (s *store) sort(name schemas.Step, err error) verdict {
+	var open *unproven
+	var wrapped *Error
+	switch {
+	case errors.As(err, &open):
+		return open.verdict()
+	case !errors.As(err, &wrapped):
+		return s.driver.sort(name, err)
+	case wrapped.Err != nil:
+		return s.driver.sort(stepOf[wrapped.Op], wrapped.Err)
 	}
-	if name == schemas.StepDelete {
-		advice += " Exports work without it; only the small marker object stays."
+	return verdict{
+		kind: wrapped.Kind, code: wrapped.Code, explanation: "The object " + wrapped.Key + " could not be written: " + wrapped.Message + ".",
+		fix: "Remove the object, or choose another folder.",
 	}
-	return advice
-}
-
-func generalAdvice(kind schemas.ErrorKind) string {
-	switch kind {
-	case schemas.KindThrottled:
-		return "The cloud asks for fewer requests at the moment. Nothing needs to be done, the check is repeated."
-	case schemas.KindInvalid:
-		return "The cloud does not accept the request, and repeating it would not help. Check the destination and what was entered with it."
-	case schemas.KindDenied:
-		return "Access is not granted, or not effective yet."
-	case schemas.KindNotFound:
-		return "The destination does not exist. Create it, or correct the destination."
-	}
-	return "The cloud could not be reached, or failed. Nothing needs to be done unless this lasts; the check is repeated."
 }

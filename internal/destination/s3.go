@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -26,13 +27,20 @@ import (
 
 // s3Driver writes to one S3 bucket as the admin's role.
 type s3Driver struct {
-	target Target
-	base   s3.Options // without region and credentials
-	region string     // "" until looked up
+	target   Target
+	expected string     // the account that the bucket has to be in
+	base     s3.Options // without region and credentials
+	region   string     // "" until looked up
 
+	tokens      *sts.Client
+	policy      string // of every session
 	credentials *aws.CredentialsCache
 	mu          sync.Mutex
 	connected   *s3.Client
+
+	// confirmed tells that S3 has let a request in that names the expected
+	// account.
+	confirmed atomic.Bool
 }
 
 var _ driver = (*s3Driver)(nil)
@@ -41,6 +49,10 @@ func (o *Opener) openS3(t Target) (driver, error) {
 	policy, err := sessionPolicy(t)
 	if err != nil {
 		return nil, err
+	}
+	expected := t.Owner
+	if expected == "" {
+		expected = t.Grant.BucketAccount()
 	}
 	tokens := sts.NewFromConfig(o.aws, func(so *sts.Options) {
 		if o.cfg.AWS.STSEndpoint != "" {
@@ -53,7 +65,10 @@ func (o *Opener) openS3(t Target) (driver, error) {
 		ro.Policy = aws.String(policy)
 	})
 	d := &s3Driver{
-		target: t,
+		target:   t,
+		expected: expected,
+		tokens:   tokens,
+		policy:   policy,
 		base: s3.Options{
 			Region:     o.aws.Region,
 			HTTPClient: o.aws.HTTPClient,
@@ -89,18 +104,23 @@ func (d *s3Driver) put(ctx context.Context, key string, body io.ReadSeeker, obje
 		return err
 	}
 	in := &s3.PutObjectInput{
-		Bucket:         aws.String(d.target.Destination.Bucket),
-		Key:            aws.String(key),
-		Body:           body,
-		ContentLength:  aws.Int64(object.Size),
-		ContentType:    aws.String(object.ContentType),
-		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(object.SHA256[:])),
+		Bucket:              aws.String(d.target.Destination.Bucket),
+		ExpectedBucketOwner: aws.String(d.expected),
+		Key:                 aws.String(key),
+		Body:                body,
+		ContentLength:       aws.Int64(object.Size),
+		ContentType:         aws.String(object.ContentType),
+		ChecksumSHA256:      aws.String(base64.StdEncoding.EncodeToString(object.SHA256[:])),
 	}
 	if createOnly {
 		in.IfNoneMatch = aws.String("*")
 	}
 	_, err = client.PutObject(ctx, in, signedHash(object.SHA256))
-	return err
+	if err != nil {
+		return d.blame(ctx, err)
+	}
+	d.confirmed.Store(true)
+	return nil
 }
 
 // signedHash signs a hash that is known already, which spares the SDK from
@@ -123,8 +143,9 @@ func (d *s3Driver) stat(ctx context.Context, key string) (listed, error) {
 		return listed{}, err
 	}
 	page, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
-		Bucket: aws.String(d.target.Destination.Bucket),
-		Prefix: aws.String(key),
+		Bucket:              aws.String(d.target.Destination.Bucket),
+		ExpectedBucketOwner: aws.String(d.expected),
+		Prefix:              aws.String(key),
 	})
 	if err != nil {
 		return listed{}, err
@@ -145,15 +166,12 @@ func (d *s3Driver) remove(ctx context.Context, key string) error {
 		return err
 	}
 	_, err = client.DeleteObject(ctx, &s3.DeleteObjectInput{
-		Bucket: aws.String(d.target.Destination.Bucket),
-		Key:    aws.String(key),
+		Bucket:              aws.String(d.target.Destination.Bucket),
+		ExpectedBucketOwner: aws.String(d.expected),
+		Key:                 aws.String(key),
 	})
 	return err
 }
-
-func (d *s3Driver) checks() []step { return nil }
-
-func (d *s3Driver) owner() string { return "" }
 
 func (d *s3Driver) close() error { return nil }
 
@@ -182,7 +200,9 @@ const regionHeader = "X-Amz-Bucket-Region"
 
 // lookUpRegion asks without credentials. S3 refuses and still names the region;
 // s3:GetBucketLocation is never granted by the reference's policy, where it
-// stands under a condition that it does not know.
+// stands under a condition that it does not know. This is the one request that
+// names no owner: it is nobody's, gives nothing away, and has to be answered
+// alike whoever has the bucket.
 func (d *s3Driver) lookUpRegion(ctx context.Context) (string, error) {
 	anonymous := s3.New(d.base.Copy(), func(o *s3.Options) { o.Credentials = aws.AnonymousCredentials{} })
 	var region string
@@ -211,75 +231,48 @@ func readHeader(name string, value *string) middleware.DeserializeMiddleware {
 		})
 }
 
-// s3Kinds are the codes of S3 and STS whose HTTP status would mislead.
-var s3Kinds = map[string]schemas.ErrorKind{
-	"NoSuchBucket":            schemas.KindNotFound,
-	"AllAccessDisabled":       schemas.KindDenied,
-	"KMS.DisabledException":   schemas.KindDenied,
-	"KMS.NotFoundException":   schemas.KindDenied,
-	"RegionDisabledException": schemas.KindDenied,
-
-	"SlowDown":                schemas.KindThrottled,
-	"Throttling":              schemas.KindThrottled,
-	"ThrottlingException":     schemas.KindThrottled,
-	"RequestLimitExceeded":    schemas.KindThrottled,
-	"TooManyRequests":         schemas.KindThrottled,
-	"KMS.ThrottlingException": schemas.KindThrottled,
-
-	// The service's own key, clock or session; see Error.
-	"InvalidClientTokenId":               schemas.KindUnavailable,
-	"InvalidAccessKeyId":                 schemas.KindUnavailable,
-	"SignatureDoesNotMatch":              schemas.KindUnavailable,
-	"IncompleteSignature":                schemas.KindUnavailable,
-	"MissingAuthenticationToken":         schemas.KindUnavailable,
-	"ExpiredToken":                       schemas.KindUnavailable,
-	"ExpiredTokenException":              schemas.KindUnavailable,
-	"InvalidToken":                       schemas.KindUnavailable,
-	"TokenRefreshRequired":               schemas.KindUnavailable,
-	"RequestTimeTooSkewed":               schemas.KindUnavailable,
-	"RequestExpired":                     schemas.KindUnavailable,
-	"RequestTimeout":                     schemas.KindUnavailable,
-	"IncompleteBody":                     schemas.KindUnavailable,
-	"BadDigest":                          schemas.KindUnavailable, // bytes were lost on the way
-	"XAmzContentChecksumMismatch":        schemas.KindUnavailable,
-	"XAmzContentSHA256Mismatch":          schemas.KindUnavailable,
-	"AuthorizationHeaderMalformed":       schemas.KindUnavailable, // the bucket has moved to another region
-	"IllegalLocationConstraintException": schemas.KindUnavailable,
-}
-
-func (d *s3Driver) sort(err error) verdict {
-	v := verdict{kind: schemas.KindUnavailable, message: oneLine(err.Error())}
+func (d *s3Driver) sort(tried schemas.Step, err error) verdict {
+	a := answered{step: tried, words: err.Error()}
 	var answer *smithyhttp.ResponseError
 	if errors.As(err, &answer) {
-		v.kind = byStatus(answer.HTTPStatusCode())
-		v.present = answer.HTTPStatusCode() == http.StatusPreconditionFailed
+		a.status = answer.HTTPStatusCode()
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
-		v.code = api.ErrorCode()
-		v.message = oneLine(api.ErrorMessage())
-		if kind, known := s3Kinds[v.code]; known {
-			v.kind = kind
-		}
+		a.code, a.words = api.ErrorCode(), api.ErrorMessage()
 	}
-	return v
+	if code, is := own(err); is {
+		a.code = code
+	}
+	// Any request may need a session first.
+	if tried != schemas.StepExternalID && askedService(err) == sts.ServiceID {
+		a.step = schemas.StepAuthenticate
+	}
+	if a.status == http.StatusPreconditionFailed {
+		return taken(a)
+	}
+	return explain(awsRows, a, d.names(a.step))
 }
 
-func (d *s3Driver) advise(step schemas.Step, v verdict) string {
-	at := d.target.Destination
-	bucket := bucketARN(d.target)
-	switch {
-	case v.kind == schemas.KindNotFound:
-		return fmt.Sprintf("There is no bucket %q. Create it, or correct the destination.", at.Bucket)
-	case v.kind != schemas.KindDenied:
-		return ""
-	case step == schemas.StepAuthenticate:
-		return fmt.Sprintf("The role %s does not let the service in. Its trust policy must allow sts:AssumeRole to %s under the condition that sts:ExternalId equals %s.",
-			d.target.Grant.RoleARN, d.target.Credentials.AWS.IAMUserARN, d.target.Credentials.AWS.ExternalID)
-	case step == schemas.StepWrite:
-		return fmt.Sprintf("The role may not write. Its permission policy must allow s3:PutObject on %s; a bucket policy, or the key policy of an encrypted bucket, may also be in the way.", bucket+"/"+at.Key("*"))
-	case step == schemas.StepList:
-		return fmt.Sprintf("The role may not list. Its permission policy must allow s3:ListBucket on %s for the s3:prefix %s.", bucket, at.Key("*"))
+// askedService is the service that refused, below all that asked it on behalf
+// of another.
+func askedService(err error) string {
+	service := ""
+	var operation *smithy.OperationError
+	for errors.As(err, &operation) {
+		service, err = operation.Service(), operation.Err
 	}
-	return fmt.Sprintf("The role may not delete. Its permission policy should allow s3:DeleteObject on %s.", bucket+"/"+at.Key("*"))
+	return service
+}
+
+func (d *s3Driver) names(tried schemas.Step) map[string]string {
+	at := d.target.Destination
+	return map[string]string{
+		"bucket": at.Bucket, "bucket_arn": bucketARN(d.target), "folder": at.URL(), "prefix": at.Key("*"),
+		"objects": bucketARN(d.target) + "/" + at.Key("*"), "role": d.target.Grant.RoleARN, "owner": d.expected,
+		"permission": map[schemas.Step]string{
+			schemas.StepWrite: "s3:PutObject", schemas.StepList: "s3:ListBucket",
+			schemas.StepOwner: "s3:ListBucket", schemas.StepDelete: "s3:DeleteObject",
+		}[tried],
+	}
 }

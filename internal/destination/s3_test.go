@@ -93,6 +93,12 @@ func (l lab) awsTarget(t *testing.T, at schemas.Destination, policy string) dest
 	return target
 }
 
+// pinned is the target once an owner has been pinned.
+func pinned(target destination.Target, owner string) destination.Target {
+	target.Owner = owner
+	return target
+}
+
 func (l lab) awsBucket(t *testing.T) schemas.Destination {
 	t.Helper()
 	at := schemas.Destination{Cloud: schemas.AWS, Bucket: unique("acme"), Prefix: "audit/logs"}
@@ -115,7 +121,9 @@ func TestS3(t *testing.T) {
 		require.NotContains(t, undeletable, "DeleteObject")
 		return destinationtest.Place{
 			Destination:  at,
+			Owner:        "123456789012",
 			Open:         open(o, l.awsTarget(t, at, permissionPolicy(at))),
+			Changed:      open(o, pinned(l.awsTarget(t, at, permissionPolicy(at)), "210987654321")),
 			Denied:       open(o, l.awsTarget(t, at, "")),
 			Missing:      open(o, l.awsTarget(t, missing, permissionPolicy(missing))),
 			Undeletable:  open(o, l.awsTarget(t, at, undeletable)),

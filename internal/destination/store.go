@@ -39,11 +39,17 @@ func (s *store) Put(ctx context.Context, key string, object Object) error {
 	if err := s.check(key, object); err != nil {
 		return err
 	}
+	return s.store(ctx, key, object, s.etagsAreHashes)
+}
+
+// store uploads what check has passed. Where only the bucket itself can tell
+// whether its listings hold hashes, ask finds out.
+func (s *store) store(ctx context.Context, key string, object Object, ask func(context.Context) (bool, error)) error {
 	err := s.upload(ctx, key, object)
 	if !s.present(err) {
 		return err
 	}
-	return s.settle(ctx, key, object)
+	return s.settle(ctx, key, object, ask)
 }
 
 // check refuses what could leave the folder, or could never be stored in one
@@ -88,7 +94,7 @@ func (s *store) upload(ctx context.Context, key string, object Object) error {
 
 // settle finds out whether the object that has the key is this one. An earlier
 // attempt may have stored it and not heard of it.
-func (s *store) settle(ctx context.Context, key string, object Object) error {
+func (s *store) settle(ctx context.Context, key string, object Object, ask func(context.Context) (bool, error)) error {
 	there, err := s.driver.stat(ctx, key)
 	if err != nil {
 		return s.fail(ctx, "list", key, err)
@@ -104,7 +110,7 @@ func (s *store) settle(ctx context.Context, key string, object Object) error {
 	case there.certain:
 		return s.conflict(key, "another object of the same size has the key")
 	}
-	hashes, err := s.etagsAreHashes(ctx)
+	hashes, err := ask(ctx)
 	if err != nil {
 		return err
 	}
@@ -125,20 +131,23 @@ func (s *store) fail(ctx context.Context, op, key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	v := s.driver.sort(err)
+	v := s.driver.sort(stepOf[op], err)
 	if ctx.Err() != nil {
 		// SDKs hide the end of a context under errors of their own; the
 		// caller must be able to tell it from the cloud's failures.
-		v = verdict{kind: schemas.KindUnavailable, message: ctx.Err().Error()}
+		v = verdict{kind: schemas.KindUnavailable, explanation: ctx.Err().Error()}
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
-	return &Error{Kind: v.kind, Op: op, Place: s.at.URL(), Key: key, Code: v.code, Message: v.message, Err: err}
+	return newError(op, s.at.URL(), key, v, err)
 }
+
+// stepOf is what a probe calls an operation.
+var stepOf = map[string]schemas.Step{"put": schemas.StepWrite, "list": schemas.StepList, "delete": schemas.StepDelete}
 
 // present tells whether an upload failed because the key is taken.
 func (s *store) present(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Err != nil && s.driver.sort(e.Err).present
+	return errors.As(err, &e) && e.Err != nil && s.driver.sort(schemas.StepWrite, e.Err).present
 }
 
 // source is a body that remembers whether reading it failed, which SDKs blur.

@@ -23,6 +23,9 @@ import (
 // test on their own.
 type Place struct {
 	Destination schemas.Destination // with a prefix
+	// Owner is whose the bucket is: what reports say. Empty where the cloud
+	// tells none.
+	Owner string
 
 	// Open opens Destination with exactly what the reference document grants.
 	Open func(t *testing.T) destination.Destination
@@ -32,6 +35,9 @@ type Place struct {
 	Missing func(t *testing.T) destination.Destination
 	// Undeletable opens Destination with everything granted but deletion.
 	Undeletable func(t *testing.T) destination.Destination
+	// Changed opens Destination with everything granted, for somebody who has
+	// pinned another owner than Owner. Nil where the cloud tells none.
+	Changed func(t *testing.T) destination.Destination
 	// LoseResponse makes what Open opened lose the answer to the next upload,
 	// once the store has carried it out.
 	LoseResponse func(t *testing.T)
@@ -58,11 +64,17 @@ func Run(t *testing.T, newPlace func(t *testing.T) Place) {
 		"PutConcurrentSame":           putConcurrentSame,
 		"PutConcurrentDifferent":      putConcurrentDifferent,
 		"PutTellsWhatIsMissing":       putTellsWhatIsMissing,
+		"PutRefusesOtherOwners":       putRefusesOtherOwners,
 		"ProbeGranted":                probeGranted,
 		"ProbeDenied":                 probeDenied,
 		"ProbeWithoutBucket":          probeWithoutBucket,
 		"ProbeWarnsOfRefusedDeletion": probeWarnsOfRefusedDeletion,
 		"ProbeCancelled":              probeCancelled,
+		"ProbeRefusesOtherOwners":     probeRefusesOtherOwners,
+		"ProbeWritesOnlyTheChallenge": probeWritesOnlyTheChallenge,
+		"ProbeFindsTheChallenge":      probeFindsTheChallenge,
+		"ProbeReplacesNoChallenge":    probeReplacesNoChallenge,
+		"ProbeChallengesInTheFolder":  probeChallengesInTheFolder,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -321,5 +333,25 @@ func putTellsWhatIsMissing(t *testing.T, p Place) {
 	require.NotEmpty(t, destination.CodeOf(err))
 	err = open(t, p.Missing).Put(t.Context(), key, NewObject([]byte("content")))
 	require.Equal(t, schemas.KindNotFound, destination.KindOf(err), "%v", err)
+	require.Empty(t, p.Keys(t))
+}
+
+// Invariant 6: a bucket that has come into other hands gets nothing, not even
+// from a writer that knows the access of yesterday.
+func putRefusesOtherOwners(t *testing.T, p Place) {
+	if p.Changed == nil {
+		t.Skip("this cloud tells no owner")
+	}
+	d := open(t, p.Changed)
+	for range 2 {
+		err := d.Put(t.Context(), p.Destination.Key("part.ndjson"), NewObject([]byte("content")))
+		require.Equal(t, schemas.KindDenied, destination.KindOf(err), "%v", err)
+		require.Equal(t, destination.CodeOwnerChanged, destination.CodeOf(err), "%v", err)
+	}
+	var group sync.WaitGroup
+	for range writers {
+		group.Go(func() { _ = d.Put(t.Context(), p.Destination.Key("part.ndjson"), NewObject(nil)) })
+	}
+	group.Wait()
 	require.Empty(t, p.Keys(t))
 }
