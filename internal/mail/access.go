@@ -30,7 +30,7 @@ func IntegrationReady(org schemas.Org, integration schemas.Integration, guide sc
 		"Access is being checked already. The integration's page shows the result of every attempt and lets you check again.",
 	}
 	if forms := otherForms(guide); forms != "" {
-		closing = append([]string{"You need not click: the integration's page has the same " + forms + "."}, closing...)
+		closing = append([]string{"The integration's page has the same " + forms + "."}, closing...)
 	}
 	return content{
 		Subject: fmt.Sprintf("Grant access in %s to finish %q", cloudName(integration.Cloud), integration.Name),

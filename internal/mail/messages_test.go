@@ -126,9 +126,9 @@ func TestMessages(t *testing.T) {
 		}
 	}
 	for name, build := range map[string]func(*testing.T) (mail.Message, error){
-		"integration-ready-aws":          ready(onAWS),
-		"integration-ready-azure":        ready(onAzure),
-		"integration-ready-gcp":          ready(onGCP),
+		"integration-ready-aws":   ready(onAWS),
+		"integration-ready-azure": ready(onAzure),
+		"integration-ready-gcp":   ready(onGCP),
 		"access-verified": func(t *testing.T) (mail.Message, error) {
 			return mail.AccessVerified(acme(), integration(t, onAWS), link)
 		},
@@ -143,7 +143,7 @@ func TestMessages(t *testing.T) {
 			Explanation: "The app has no role on the container audit that lets it list.",
 			Fix:         "Assign the role Storage Blob Data Contributor to the app auditferry-prod.",
 		}),
-		"access-denied-gcp": denied(onGCP, schemas.AccessStep{Name: schemas.StepOwner, Kind: schemas.KindUnavailable}),
+		"access-denied-gcp":              denied(onGCP, schemas.AccessStep{Name: schemas.StepOwner, Kind: schemas.KindUnavailable}),
 		"destination-updated-paused":     change(mail.DestinationChange{Old: old, Paused: 2}),
 		"destination-updated-retargeted": change(mail.DestinationChange{Old: old, Retargeted: 1}),
 		"destination-updated-both":       change(mail.DestinationChange{Old: old, Retargeted: 2, Paused: 1}),

@@ -127,7 +127,7 @@ func (a awsSetup) inBrackets() string {
 // came.
 func (a awsSetup) stepsOfRole() []schemas.SetupStep {
 	return append([]schemas.SetupStep{{
-		Text: fmt.Sprintf("In the AWS console of account %s, open IAM > Roles and make sure that the role %s exists and that its Permissions tab lists a policy with this content. If not, choose Add permissions > Create inline policy > JSON and paste it:",
+		Text: fmt.Sprintf("In the AWS console of account %s, open IAM > Roles. If the role %s is missing, create it: AWS account, Require external ID, any placeholder. Make sure that its Permissions tab lists a policy with this content; if not, choose Add permissions > Create inline policy > JSON and paste it:",
 			a.Account, a.RoleName),
 		Link: a.rolePage("permissions"), Document: AWSPermissionPolicy,
 	}}, a.stepsOfBucket()...)

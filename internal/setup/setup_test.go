@@ -214,6 +214,7 @@ func TestGuideRefuses(t *testing.T) {
 		"another cloud's credential": func(i *schemas.Integration) { i.Credentials = integration(t, onGCP).Credentials },
 		"empty credentials":          func(i *schemas.Integration) { i.Credentials = &schemas.Credentials{} },
 		"a line break in the folder": func(i *schemas.Integration) { i.Destination.Prefix = "a\nrm -rf b" },
+		"a folder in the bucket":     func(i *schemas.Integration) { i.Destination.Bucket += "/logs" },
 		"a wildcard in the folder":   func(i *schemas.Integration) { i.Destination.Prefix = "a*" },
 		"a variable in the folder":   func(i *schemas.Integration) { i.Destination.Prefix = "${aws:username}" },
 		"a bucket that is a command": func(i *schemas.Integration) { i.Destination.Bucket = "$(id)" },

@@ -17,7 +17,7 @@ case "$1 $2 $3" in
 "storage account show")
 	[ -e "$STATE/account" ] || { echo 'The Resource was not found' >&2; exit 3; }
 	cat "$STATE/account" ;;
-"role assignment create") ;;
+"role assignment create") [ ! -e "$STATE/fails" ] || exit 1 ;;
 *) unexpected "$@" ;;
 esac
 `
@@ -59,7 +59,7 @@ func TestAzureScriptStops(t *testing.T) {
 		}{
 			{nil, "not signed in. Run this first: az login --tenant " + tenant},
 			{map[string]string{"tenant": "another"}, "signed in to the tenant another"},
-			{map[string]string{"tenant": tenant}, consentURL}, // no consent yet
+			{map[string]string{"tenant": tenant, "account": azAccountID}, consentURL}, // no consent yet
 			{map[string]string{"tenant": tenant, "principal": "3c1d"}, "acmelogs was not found in this subscription"},
 		} {
 			d := newDesk(t, shell, "az", azAnswers)
@@ -80,7 +80,7 @@ case "$1 $2 $3" in
 	[ -e "$STATE/denied" ] && { echo 'ERROR: (gcloud.iam.roles.describe) PERMISSION_DENIED' >&2; exit 1; }
 	[ -e "$STATE/role" ] || { echo 'ERROR: (gcloud.iam.roles.describe) NOT_FOUND: The role was not found.' >&2; exit 1; }
 	cat "$STATE/role" ;;
-"iam roles create") touch "$STATE/role" ;;
+"iam roles create") [ ! -e "$STATE/fails" ] || exit 1; touch "$STATE/role" ;;
 "iam roles undelete") rm "$STATE/role"; touch "$STATE/role" ;;
 "iam roles update" | "storage buckets add-iam-policy-binding") ;;
 *) unexpected "$@" ;;
@@ -133,5 +133,29 @@ func TestGCPScriptStops(t *testing.T) {
 		require.Equal(t, 1, code)
 		require.Contains(t, said, "could not be looked up: ERROR: (gcloud.iam.roles.describe) PERMISSION_DENIED")
 		require.Empty(t, changes(calls, gcloudQuestion))
+	})
+}
+
+// When the cloud refuses a change, the script ends there and says nothing of
+// success.
+func TestScriptsEndWithTheCloudsRefusal(t *testing.T) {
+	t.Parallel()
+	onShells(t, func(t *testing.T, shell string) {
+		aws := newDesk(t, shell, "aws", awsAnswers).has(t, "account", "210987654321\n").has(t, "fails", "")
+		said, code, calls := aws.run(t, document(t, integration(t, onAWS), setup.AWSCLI))
+		require.Equal(t, 254, code)
+		require.NotContains(t, said, "Done")
+		require.Len(t, changes(calls, awsQuestions...), 1)
+
+		az := newDesk(t, shell, "az", azAnswers).has(t, "tenant", tenant).has(t, "principal", "3c1d").has(t, "account", azAccountID).has(t, "fails", "")
+		said, code, _ = az.run(t, document(t, integration(t, onAzure), setup.AzureCLI))
+		require.Equal(t, 1, code)
+		require.NotContains(t, said, "Done")
+
+		gcloud := newDesk(t, shell, "gcloud", gcloudAnswers).has(t, "fails", "")
+		said, code, calls = gcloud.run(t, document(t, integration(t, onGCP), setup.GCPCLI), "PROJECT=acme-prod")
+		require.Equal(t, 1, code)
+		require.NotContains(t, said, "Done")
+		require.Len(t, changes(calls, gcloudQuestion), 1)
 	})
 }

@@ -153,7 +153,7 @@ case "$1 $2" in
 	*Role.Arn*) echo 'a warning of the program' >&2; cat "$STATE/role" ;;
 	*) echo 'the old trust policy' ;;
 	esac ;;
-"iam create-role") echo arn:aws:iam::210987654321:role/logging/audit-export >"$STATE/role" ;;
+"iam create-role") [ ! -e "$STATE/fails" ] || exit 254; echo arn:aws:iam::210987654321:role/logging/audit-export >"$STATE/role" ;;
 "iam wait" | "iam update-assume-role-policy" | "iam put-role-policy") ;;
 *) unexpected "$@" ;;
 esac
