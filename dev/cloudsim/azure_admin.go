@@ -117,10 +117,10 @@ func (c AzureConfig) hasTenant(tenantID string) bool {
 func (s *Server) findMember(member string) (clientID string, err error) {
 	var searches []string
 	for _, app := range s.cfg.Azure.apps() {
-		if member != "" && slices.Contains([]string{app.ClientID, app.Name, app.search()}, member) {
+		if member != "" && slices.Contains([]string{app.ClientID, app.Name, app.Search()}, member) {
 			return app.ClientID, nil
 		}
-		searches = append(searches, fmt.Sprintf("%q", app.search()))
+		searches = append(searches, fmt.Sprintf("%q", app.Search()))
 	}
 	return "", fmt.Errorf("no service principal is called %q; search for %s", member, strings.Join(searches, " or "))
 }
@@ -174,8 +174,8 @@ func (c AzureConfig) app(clientID string) (AzureApp, bool) {
 	return AzureApp{}, false
 }
 
-// search is what an admin types to find the app among the members.
-func (a AzureApp) search() string {
+// Search is what an admin types to find the app among the members.
+func (a AzureApp) Search() string {
 	before, _, _ := strings.Cut(a.Name, "_")
 	return before
 }
@@ -184,13 +184,13 @@ func (a AzureApp) search() string {
 func (c AzureConfig) checkApps() error {
 	seen := map[string]bool{}
 	for _, app := range c.apps() {
-		if app.ClientID == "" || app.search() == "" {
+		if app.ClientID == "" || app.Search() == "" {
 			return fmt.Errorf("app %q with client ID %q needs both", app.Name, app.ClientID)
 		}
-		if seen[app.ClientID] || seen[app.search()] {
+		if seen[app.ClientID] || seen[app.Search()] {
 			return fmt.Errorf("app %q is not the only one with its client ID or with its name before the underscore", app.Name)
 		}
-		seen[app.ClientID], seen[app.search()] = true, true
+		seen[app.ClientID], seen[app.Search()] = true, true
 	}
 	return nil
 }

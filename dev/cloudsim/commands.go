@@ -111,7 +111,7 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request) {
 		err = run(s, r.Context(), f)
 	}
 	if err != nil {
-		s.page(w, http.StatusBadRequest, err.Error())
+		s.refusedForm(w, f, err)
 		return
 	}
 	// Seeing the result must not repeat the command when the page is reloaded.

@@ -45,7 +45,11 @@ func (s *Server) build() error {
 			return fmt.Errorf("%s: %w", cloud, err)
 		}
 	}
-	s.handlers.page = s.pageHandler()
+	stores, err := s.cfg.stores(ctx, &http.Client{Transport: transport})
+	if err != nil {
+		return err
+	}
+	s.handlers.page = s.pageHandler(&browser{stores: stores})
 	s.serving.Go(func() { s.sessions.sweep(ctx) })
 	return nil
 }

@@ -3,6 +3,7 @@ package cloudsim_test
 import (
 	"encoding/json"
 	"errors"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -64,23 +65,44 @@ func TestPageForms(t *testing.T) {
 		{"azure/assign-role", form("tenant_id", tenantID, "member", "auditferry", "role", cloudsim.StorageBlobDataContributor, "account", "acmeaudit", "delay", "45m")},
 		{"gcp/bind", form("bucket", "audit", "member", member, "permissions", "storage.objects.create\r\nstorage.objects.list")},
 		{"gcp/impersonation", form("allowed", "false")},
+		{"aws/put-role", form("arn", "arn:aws:iam::111122223333:role/late", "trust_policy", trustPolicy, "permission_policy", everythingPolicy, "delay", "12s")},
+		{"aws/set-bucket-owner", form("bucket", "acme", "account", "444455556666")},
+		{"azure/disable-app", form("tenant_id", tenantID, "client_id", clientID, "disabled", "true")},
+		{"azure/set-network-rules", form("account", "acmeaudit", "allowed", "false")},
+		{"gcp/create-service-account", form("email", "af-acme-0001@auditferry-dev.iam.gserviceaccount.com")},
+		{"gcp/set-bucket-project", form("bucket", "acme", "number", "200000000002")},
 	} {
 		status, text := do(t, s, page+"/do/"+step.command, formType, step.body, nil)
 		require.Equal(t, http.StatusOK, status, text)
 	}
 	got := s.Grants()
-	require.Len(t, got.Roles, 1)
+	require.Len(t, got.Roles, 2)
+	require.Equal(t, map[string]string{"acme": "444455556666"}, got.BucketOwners)
+	require.Equal(t, map[string]string{"acme": "200000000002"}, got.BucketProjects)
+	require.Equal(t, []string{"acmeaudit"}, got.ClosedAccounts)
+	require.Len(t, got.DisabledApps, 1)
+	require.Len(t, got.ServiceAccounts, 1)
 	require.Len(t, got.Consents, 1)
 	require.Len(t, got.Assignments, 1)
 	require.Equal(t, []string{"storage.objects.create", "storage.objects.list"}, got.Bindings[0].Permissions)
 	require.True(t, got.ImpersonationDenied)
 	_, text := see(t, s, page)
 	require.Contains(t, text, tenantID)
-	require.Contains(t, text, "takes effect in 4")
+	require.Contains(t, text, "effective in 4") // 44 min 59 s, or 45 min
+	require.Regexp(t, `effective in \d+ s<`, text)
+	require.Contains(t, text, ">effective<")
+	require.Contains(t, text, "444455556666")
+	require.Contains(t, text, "200000000002")
+	require.Contains(t, text, "firewall closed")
+	require.Contains(t, text, ">disabled<")
 	require.Contains(t, text, "may <b>not</b> impersonate")
 
 	for _, step := range []struct{ command, body string }{
 		{"aws/delete-role", form("arn", "arn:aws:iam::111122223333:role/audit")},
+		{"aws/delete-role", form("arn", "arn:aws:iam::111122223333:role/late")},
+		{"azure/disable-app", form("tenant_id", tenantID, "client_id", clientID, "disabled", "false")},
+		{"azure/set-network-rules", form("account", "acmeaudit", "allowed", "true")},
+		{"gcp/delete-service-account", form("email", "af-acme-0001@auditferry-dev.iam.gserviceaccount.com")},
 		{"azure/remove-assignment", form("tenant_id", tenantID, "member", clientID, "role", cloudsim.StorageBlobDataContributor, "account", "acmeaudit", "container", "")},
 		{"azure/revoke-consent", form("tenant_id", tenantID, "client_id", clientID)},
 		{"gcp/unbind", form("bucket", "audit", "member", member)},
@@ -91,6 +113,9 @@ func TestPageForms(t *testing.T) {
 	}
 	got = s.Grants()
 	require.Empty(t, got.Roles)
+	require.Empty(t, got.ClosedAccounts)
+	require.Empty(t, got.DisabledApps)
+	require.Empty(t, got.ServiceAccounts)
 	require.Empty(t, got.Consents)
 	require.Empty(t, got.Assignments)
 	require.Empty(t, got.Bindings)
@@ -114,6 +139,13 @@ func TestPageJSON(t *testing.T) {
 		"azure/assign-role": `{"tenant_id":"` + tenantID + `","member":"somebody","role":"r","account":"a"}`,
 		"gcp/bind":          `{"bucket":"b","member":"` + member + `","permissions":"p","delay":"soon"}`,
 		"gcp/unbind":        `not JSON`,
+
+		"aws/set-bucket-owner":       `{"bucket":"b","account":"acme"}`,
+		"azure/disable-app":          `{"tenant_id":"` + uuid.NewString() + `","client_id":"` + clientID + `","disabled":"true"}`,
+		"azure/set-network-rules":    `{"account":"nobody"}`,
+		"gcp/create-service-account": `{"email":"somebody"}`,
+		"gcp/delete-service-account": `{"email":"somebody"}`,
+		"gcp/set-bucket-project":     `{"bucket":"b","number":"acme"}`,
 	} {
 		status, text := do(t, s, page+"/do/"+command, "application/json", body, nil)
 		require.Equal(t, http.StatusBadRequest, status, command)
@@ -131,6 +163,40 @@ func TestPageShowsWhatIsWrongAndEscapes(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, status)
 	require.Contains(t, text, "&lt;script&gt;")
 	require.NotContains(t, text, "<script>")
+}
+
+// A role is edited from what it is, and what was typed survives a refusal.
+func TestPageKeepsPolicies(t *testing.T) {
+	t.Parallel()
+	s := offline(t)
+	const arn = "arn:aws:iam::111122223333:role/audit"
+	role := cloudsim.Role{ARN: arn, TrustPolicy: trustPolicy, PermissionPolicy: everythingPolicy}
+	require.NoError(t, s.PutRole(t.Context(), role))
+	page := s.Endpoints().Page
+	_, text := see(t, s, page)
+	require.Contains(t, text, "&lt;external ID&gt;", "the form begins with the reference's example")
+	_, text = see(t, s, page+"/?role="+url.QueryEscape(arn))
+	require.Contains(t, text, html.EscapeString(everythingPolicy)+"</textarea>")
+	require.NotContains(t, text, "&lt;external ID&gt;")
+
+	status, text := do(t, s, page+"/do/aws/put-role", formType, form("arn", arn, "trust_policy", "my policy", "permission_policy", "p", "delay", "7m"), nil)
+	require.Equal(t, http.StatusBadRequest, status)
+	require.Contains(t, text, "my policy</textarea>")
+	require.Contains(t, text, `value="7m"`)
+	require.Contains(t, text, "Refused")
+}
+
+// The page leads to the consent page of the tenant and the app.
+func TestPageOpensConsent(t *testing.T) {
+	t.Parallel()
+	s := offline(t)
+	status, text := see(t, s, s.Endpoints().Page+"/consent?tenant_id="+uuid.NewString()+"&client_id="+pool()[1].ClientID)
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, text, "Permissions requested")
+	require.Contains(t, text, pool()[1].Name)
+	status, text = see(t, s, s.Endpoints().Page+"/consent?tenant_id=elsewhere&client_id="+clientID)
+	require.Equal(t, http.StatusBadRequest, status)
+	require.Contains(t, text, "there is no tenant")
 }
 
 func TestPageRefusesOtherSites(t *testing.T) {
