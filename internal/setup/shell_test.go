@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -42,6 +43,10 @@ func newDesk(t *testing.T, shell, program, answers string) *desk {
 		require.NoError(t, os.Symlink(path, filepath.Join(bin, needed)))
 	}
 	if program != "" {
+		// A fork of another test would hold the file open for writing, and such
+		// a file cannot be executed.
+		syscall.ForkLock.RLock()
+		defer syscall.ForkLock.RUnlock()
 		require.NoError(t, os.WriteFile(filepath.Join(bin, program), []byte(recording+answers), 0o700))
 	}
 	return d
