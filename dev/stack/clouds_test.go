@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/auditferry/auditferry/dev/stack"
+	"github.com/auditferry/auditferry/internal/config"
 )
 
 // The programs are told where the simulated clouds are, and the worker which
@@ -42,13 +43,31 @@ func TestCloudIdentities(t *testing.T) {
 	require.NotContains(t, strings.Join(s.Env(stack.API), "\n"), "POOL")
 }
 
-// A stack can be one in which all orgs share their identities.
-func TestSharedIdentities(t *testing.T) {
-	t.Parallel()
-	s, err := open(t, stack.Options{Services: []stack.Service{stack.Clouds}, Env: stack.SharedIdentities()})
-	require.NoError(t, err)
-	env := s.Env(stack.Worker)
-	require.Contains(t, env, "AUDITFERRY_AZURE_APP_POOL_FILE=")
-	require.Contains(t, env, "AUDITFERRY_GCP_PROJECT=")
-	require.NotContains(t, strings.Join(env, "\n"), "azure-apps.json")
+// A worker reads what it is told, and a stack can be one in which all orgs
+// share their identities.
+func TestWorkerReadsItsIdentities(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		env     []string
+		apps    int
+		project string
+	}{
+		{"of single orgs", nil, 3, "auditferry-dev"},
+		{"shared", stack.SharedIdentities(), 0, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			noDatabase := "AUDITFERRY_DATABASE_URL=postgres://nobody@127.0.0.1/none"
+			s, err := open(t, stack.Options{Services: []stack.Service{stack.Clouds}, Env: append(c.env, noDatabase)})
+			require.NoError(t, err)
+			for _, pair := range s.Env(stack.Worker) {
+				if name, value, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "AUDITFERRY_") {
+					t.Setenv(name, value)
+				}
+			}
+			cfg, err := config.LoadWorker()
+			require.NoError(t, err)
+			require.Len(t, cfg.Azure.AppPool, c.apps)
+			require.Equal(t, c.project, cfg.GCP.Project)
+		})
+	}
 }
