@@ -31,11 +31,13 @@ func TestSetupGuideFromCreationToDeletion(t *testing.T) {
 	require.False(t, guide.Ready)
 	require.Equal(t, schemas.AWS, guide.Cloud)
 	require.Equal(t, "s3://acme-audit/logs/", guide.Destination.URL())
+	require.NotEmpty(t, guide.Steps)
 	require.Empty(t, s.eventsOf(t, o, viewed), "there is nothing to see yet")
 
 	s.provision(t, o, integration)
 	s.get(t, o.keys[schemas.RoleViewer], path).is(t, http.StatusOK, &guide)
 	require.True(t, guide.Ready)
+	require.Contains(t, guide.Values, schemas.SetupValue{Name: "External ID", Value: "external-id"})
 	views := s.eventsOf(t, o, viewed)
 	require.Len(t, views, 1)
 	require.JSONEq(t, `{"as":"setup"}`, string(views[0].Metadata))
@@ -68,6 +70,7 @@ func TestSetupPreviewClaimsNothing(t *testing.T) {
 			s.get(t, o.keys[schemas.RoleViewer], "/v1/setup?"+query).is(t, http.StatusOK, &guide)
 			require.False(t, guide.Ready)
 			require.NotEmpty(t, guide.Destination.Bucket)
+			require.NotEmpty(t, guide.Documents)
 		})
 	}
 	require.Equal(t, before, s.census(t, o))

@@ -32,35 +32,7 @@ func (s *Service) ProveOwnership(ctx context.Context, call Call, in ProveOwnersh
 		return schemas.Operation{}, err
 	}
 	op, err := s.command(ctx, org, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
-		integration, open, err := lockLive(ctx, tx, in.IntegrationID)
-		if err != nil {
-			return schemas.Operation{}, err
-		}
-		if integration.Credentials == nil {
-			return schemas.Operation{}, notProvisioned(integration)
-		}
-		waiting := integration.Ownership.State == schemas.OwnershipWaiting
-		switch integration.Ownership.State {
-		case schemas.OwnershipImplied:
-			return schemas.Operation{}, conflict("A proof is not needed: the identity that writes to the destination is your organization's own.")
-		case schemas.OwnershipOpen:
-			return schemas.Operation{}, conflict("No challenge has been written yet; the access check does that. Grant access in your cloud, and wait until the integration's ownership is waiting.")
-		case schemas.OwnershipProven:
-			if check, checking := find(open, schemas.OpCheckAccess); checking {
-				return check, nil
-			}
-		case schemas.OwnershipWaiting:
-			if err := prove(ctx, tx, integration, in.Code); err != nil {
-				return schemas.Operation{}, err
-			}
-		}
-		op, err := askIntegration(ctx, tx, call.Caller, integration, schemas.OpCheckAccess, schemas.OperationParams{})
-		if err != nil || !waiting {
-			return op, err
-		}
-		_, err = audit(ctx, tx, call.Caller, "integration.ownership_proven", integrationTarget(integration),
-			map[string]any{"operation_id": op.ID, "destination": integration.Destination})
-		return op, err
+		return proveOwnership(ctx, tx, call.Caller, in)
 	})
 	var wrong *wrongCodeError
 	if !errors.As(err, &wrong) {
@@ -70,6 +42,46 @@ func (s *Service) ProveOwnership(ctx context.Context, call Call, in ProveOwnersh
 		return schemas.Operation{}, err
 	}
 	return schemas.Operation{}, wrong.forCaller()
+}
+
+func proveOwnership(ctx context.Context, tx *postgres.Tx, caller Caller, in ProveOwnership) (schemas.Operation, error) {
+	_, open, err := lockLive(ctx, tx, in.IntegrationID)
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	// Read again: whoever the lock was waited for may have proven it, and that
+	// stands in another row than the locked one.
+	integration, err := tx.Integration(ctx, in.IntegrationID)
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	if integration.Credentials == nil {
+		return schemas.Operation{}, notProvisioned(integration)
+	}
+	check := func() (schemas.Operation, error) {
+		return askIntegration(ctx, tx, caller, integration, schemas.OpCheckAccess, schemas.OperationParams{})
+	}
+	switch integration.Ownership.State {
+	case schemas.OwnershipImplied:
+		return schemas.Operation{}, conflict("A proof is not needed: the identity that writes to the destination is your organization's own.")
+	case schemas.OwnershipOpen:
+		return schemas.Operation{}, conflict("No challenge has been written yet; the access check does that. Grant access in your cloud, and try again when the state of the integration's ownership is waiting.")
+	case schemas.OwnershipProven:
+		if earlier, checking := find(open, schemas.OpCheckAccess); checking {
+			return earlier, nil
+		}
+		return check()
+	}
+	if err := prove(ctx, tx, integration, in.Code); err != nil {
+		return schemas.Operation{}, err
+	}
+	op, err := check()
+	if err != nil {
+		return schemas.Operation{}, err
+	}
+	_, err = audit(ctx, tx, caller, "integration.ownership_proven", integrationTarget(integration),
+		map[string]any{"operation_id": op.ID, "destination": integration.Destination})
+	return op, err
 }
 
 // prove notes the proof, or fails with a *wrongCodeError.
