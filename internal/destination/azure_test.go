@@ -85,6 +85,11 @@ func TestAzureProbeTellsWhatToDo(t *testing.T) {
 	noAccount.Account = "nosuchaccount"
 	secret := l.opener(t, &flaky{}, func(cfg *destination.Config) { cfg.Azure.Apps = map[string]string{clientID: "wrong"} })
 
+	strange := l.azureTarget(t, at, true)
+	strange.Credentials.Azure = &schemas.AzureCredentials{
+		ConsentURL: "https://login.microsoftonline.com/x?client_id=" + uuid.NewString(), MultiTenantAppName: appName,
+	}
+
 	tests := map[string]struct {
 		opener *destination.Opener
 		target destination.Target
@@ -93,10 +98,11 @@ func TestAzureProbeTellsWhatToDo(t *testing.T) {
 		code   string
 		tells  string
 	}{
-		"no consent":    {o, stranger, "authenticate", schemas.KindDenied, "AADSTS700016", "accept"},
-		"no assignment": {o, l.azureTarget(t, at, false), "write", schemas.KindDenied, "AuthorizationPermissionMismatch", "to the member auditferry;"},
-		"no account":    {o, l.azureTarget(t, noAccount, true), "write", schemas.KindNotFound, "ResourceNotFound", "nosuchaccount"},
-		"our secret":    {secret, l.azureTarget(t, at, true), "authenticate", schemas.KindUnavailable, "AADSTS7000215", "Nothing needs to be done"},
+		"no consent":    {o, stranger, "authenticate", schemas.KindDenied, "AADSTS700016", "and accept"},
+		"no assignment": {o, l.azureTarget(t, at, false), "write", schemas.KindDenied, "AuthorizationPermissionMismatch", "to the member auditferry."},
+		"no account":    {o, l.azureTarget(t, noAccount, true), "write", schemas.KindNotFound, "ResourceNotFound", "Create them"},
+		"our secret":    {secret, l.azureTarget(t, at, true), "authenticate", schemas.KindUnavailable, "AADSTS7000215", "the operators of the service"},
+		"unknown app":   {o, strange, "authenticate", schemas.KindUnavailable, destination.CodeUnknownApp, "the operators of the service"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -107,8 +113,8 @@ func TestAzureProbeTellsWhatToDo(t *testing.T) {
 			require.Equal(t, test.step, failure.Name, "%+v", report)
 			require.Equal(t, test.kind, failure.Kind, "%+v", failure)
 			require.Equal(t, test.code, failure.Code, "%+v", failure)
-			require.Contains(t, failure.Explanation, test.tells)
-			require.NotContains(t, failure.Explanation, "\n")
+			require.Contains(t, failure.Fix, test.tells)
+			require.NotContains(t, failure.Answer, "\n")
 		})
 	}
 }

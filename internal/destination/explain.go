@@ -162,12 +162,9 @@ func (f *finding) Error() string {
 func (f *finding) Unwrap() error { return f.err }
 
 // own tells an error of this package's own.
-func own(err error) (code string, is bool) {
-	var f *finding
-	if errors.As(err, &f) {
-		return f.code, true
-	}
-	return "", false
+func own(err error) (f *finding, is bool) {
+	is = errors.As(err, &f)
+	return f, is
 }
 
 // operators is what stands where the service's own identity is refused; see

@@ -177,8 +177,11 @@ func (d *gcsDriver) sort(tried schemas.Step, err error) verdict {
 	if errors.As(err, &key) {
 		a.code, a.words = key.ErrorCode, key.ErrorDescription
 	}
-	if code, is := own(err); is {
-		a.code = code
+	if found, is := own(err); is {
+		a.code = found.code
+		if found.err == nil {
+			a.words = "" // the cloud refused nothing
+		}
 	}
 	// Any request may need a token, and any write to know the owner, first.
 	var lookup *looked

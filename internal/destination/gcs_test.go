@@ -1,8 +1,12 @@
 package destination_test
 
 import (
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/auditferry/auditferry/dev/cloudsim"
@@ -77,8 +81,9 @@ func TestGCSProbeNamesTheMissingPermission(t *testing.T) {
 		permissions []string
 		step        schemas.Step
 	}{
-		"storage.objects.create": {nil, "write"},
-		"storage.objects.list":   {[]string{"storage.objects.create"}, "list"},
+		"storage.buckets.get":    {nil, "owner"},
+		"storage.objects.create": {[]string{"storage.buckets.get"}, "write"},
+		"storage.objects.list":   {[]string{"storage.buckets.get", "storage.objects.create"}, "list"},
 	}
 	for permission, test := range tests {
 		t.Run(permission, func(t *testing.T) {
@@ -92,4 +97,33 @@ func TestGCSProbeNamesTheMissingPermission(t *testing.T) {
 			require.Contains(t, failure.Explanation, permission)
 		})
 	}
+}
+
+// Invariant 6: a bucket that another project has made under the old name gets
+// nothing, and gets asked about once.
+func TestGCSLooksTheOwnerUpOnce(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	at := l.gcpBucket(t, cloudsim.GCPExportPermissions())
+	d := open(l.opener(t, &flaky{}, nil), pinned(gcpTarget(at), cloudsim.DefaultBucketProject))(t)
+	var group sync.WaitGroup
+	for i := range 5 {
+		group.Go(func() {
+			assert.NoError(t, d.Put(t.Context(), at.Key(strconv.Itoa(i)), destinationtest.NewObject([]byte("x"))))
+		})
+	}
+	group.Wait()
+	asked := map[string]int{}
+	for _, r := range l.clouds.Requests() {
+		if strings.Contains(r.Resource, at.Bucket) {
+			asked[r.Permission]++
+		}
+	}
+	require.Equal(t, map[string]int{"storage.buckets.get": 1, "storage.objects.create": 5}, asked)
+
+	require.NoError(t, l.clouds.SetBucketProject(at.Bucket, "200000000002"))
+	d = open(l.opener(t, &flaky{}, nil), pinned(gcpTarget(at), cloudsim.DefaultBucketProject))(t)
+	err := d.Put(t.Context(), at.Key("late"), destinationtest.NewObject([]byte("x")))
+	require.Equal(t, destination.CodeOwnerChanged, destination.CodeOf(err), "%v", err)
+	require.Len(t, l.keys(at)(t), 5)
 }

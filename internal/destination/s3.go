@@ -241,8 +241,11 @@ func (d *s3Driver) sort(tried schemas.Step, err error) verdict {
 	if errors.As(err, &api) {
 		a.code, a.words = api.ErrorCode(), api.ErrorMessage()
 	}
-	if code, is := own(err); is {
-		a.code = code
+	if found, is := own(err); is {
+		a.code = found.code
+		if found.err == nil {
+			a.words = "" // the cloud refused nothing
+		}
 	}
 	// Any request may need a session first.
 	if tried != schemas.StepExternalID && askedService(err) == sts.ServiceID {

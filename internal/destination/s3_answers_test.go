@@ -75,19 +75,19 @@ func (e *encrypted) answer(r *http.Request) (*http.Response, error) {
 	_, taken := e.sizes[key]
 	switch {
 	case isSTS(r):
-		return assumed(r)
+		return careful(r)
 	case r.Method == http.MethodHead:
 		return answer(r, http.StatusForbidden, http.Header{"X-Amz-Bucket-Region": {"us-east-1"}}, ""), nil
 	case r.Method == http.MethodPut && taken && r.Header.Get("If-None-Match") == "*":
-		return refusal{http.StatusPreconditionFailed, "PreconditionFailed", nil}.xml(r)
+		return refusal{status: http.StatusPreconditionFailed, code: "PreconditionFailed"}.xml(r)
 	case r.Method == http.MethodPut && e.create && r.Header.Get("If-None-Match") == "":
-		return refusal{http.StatusForbidden, "AccessDenied", nil}.xml(r)
+		return refusal{status: http.StatusForbidden, code: "AccessDenied"}.xml(r)
 	case r.Method == http.MethodPut:
 		e.sizes[key] = r.ContentLength
 		e.puts[key]++
 		return answer(r, http.StatusOK, nil, ""), nil
 	case r.Method == http.MethodDelete && e.remove != http.StatusNoContent:
-		return refusal{e.remove, "AccessDenied", nil}.xml(r)
+		return refusal{status: e.remove, code: "AccessDenied"}.xml(r)
 	case r.Method == http.MethodDelete:
 		delete(e.sizes, key)
 		return answer(r, http.StatusNoContent, nil, ""), nil

@@ -152,7 +152,7 @@ func TestS3ProbeNamesTheMissingPermission(t *testing.T) {
 		tells  string
 	}{
 		"no role":           {l.awsTarget(t, at, ""), "authenticate", "sts:AssumeRole"},
-		"wrong external ID": {wrongID, "authenticate", "another-id"},
+		"wrong external ID": {wrongID, "authenticate", "sts:ExternalId equals"},
 		"other folder":      {l.awsTarget(t, at, permissionPolicy(elsewhere)), "write", "s3:PutObject on arn:aws:s3:::" + at.Bucket + "/audit/logs/*"},
 		"no listing":        {l.awsTarget(t, at, unlisted), "list", "s3:ListBucket on arn:aws:s3:::" + at.Bucket},
 	}
@@ -167,7 +167,8 @@ func TestS3ProbeNamesTheMissingPermission(t *testing.T) {
 			require.Equal(t, test.step, failure.Name, "%+v", report)
 			require.Equal(t, schemas.KindDenied, failure.Kind)
 			require.Equal(t, "AccessDenied", failure.Code)
-			require.Contains(t, failure.Explanation, test.tells)
+			require.Contains(t, failure.Fix, test.tells)
+			require.NotContains(t, failure.Explanation+failure.Fix, test.target.Credentials.AWS.ExternalID)
 		})
 	}
 }
@@ -228,6 +229,84 @@ func TestS3WithoutPrefix(t *testing.T) {
 	require.True(t, report.Granted, "%+v", report)
 }
 
+// A policy that is as the reference's, but grants s3:GetBucketLocation where it
+// can have an effect, works as well.
+func TestS3WithLocationApart(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	at := l.awsBucket(t)
+	policy := strings.NewReplacer("{{bucket}}", at.Bucket, "{{prefix}}", at.Prefix).Replace(`{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":"s3:GetBucketLocation","Resource":"arn:aws:s3:::{{bucket}}"},
+		{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::{{bucket}}","Condition":{"StringLike":{"s3:prefix":["{{prefix}}/*"]}}},
+		{"Effect":"Allow","Action":["s3:PutObject","s3:DeleteObject"],"Resource":"arn:aws:s3:::{{bucket}}/{{prefix}}/*"}]}`)
+	report, err := open(l.opener(t, &flaky{}, nil), l.awsTarget(t, at, policy))(t).Probe(t.Context(), nil)
+	require.NoError(t, err)
+	require.True(t, report.Granted, "%+v", report)
+}
+
+// Invariant 6: a role that any customer of the service could name is refused,
+// and nothing is written.
+func TestS3RefusesRolesThatLetAnybodyIn(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	trusting := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + serviceUserARN + `"},"Action":"sts:AssumeRole"%s}]}`
+	tests := map[string]string{
+		"no condition":    "",
+		"any external ID": `,"Condition":{"StringLike":{"sts:ExternalId":"*"}}`,
+		"another way in":  `,"Condition":{"StringEquals":{"sts:ExternalId":"%s"}}},{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"`,
+	}
+	for name, condition := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := l.awsBucket(t)
+			target := l.awsTarget(t, at, permissionPolicy(at))
+			condition = strings.ReplaceAll(condition, "%s", target.Credentials.AWS.ExternalID)
+			require.NoError(t, l.clouds.PutRole(t.Context(), cloudsim.Role{
+				ARN: target.Grant.RoleARN, TrustPolicy: fmt.Sprintf(trusting, condition), PermissionPolicy: permissionPolicy(at),
+			}))
+			for _, challenge := range []*destination.Challenge{nil, {Key: at.Key("challenge"), Content: []byte("code")}} {
+				report, err := open(l.opener(t, &flaky{}, nil), target)(t).Probe(t.Context(), challenge)
+				require.NoError(t, err)
+				failure, _ := report.Failure()
+				require.Equal(t, schemas.StepExternalID, failure.Name, "%+v", report)
+				require.Equal(t, schemas.KindDenied, failure.Kind)
+				require.Equal(t, destination.CodeExternalIDNotRequired, failure.Code)
+				require.Empty(t, report.Owner)
+				require.Empty(t, l.keys(at)(t))
+			}
+		})
+	}
+}
+
+// Invariant 6: the bucket has to be of the role's account, or of the one that
+// was named; the wrong one gets nothing, whatever it grants.
+func TestS3RefusesBucketsOfOtherAccounts(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	at := l.awsBucket(t)
+	const theirs = "444455556666"
+	require.NoError(t, l.clouds.SetBucketOwner(at.Bucket, theirs))
+	target := l.awsTarget(t, at, permissionPolicy(at))
+	o := l.opener(t, &flaky{}, nil)
+
+	d := open(o, target)(t)
+	report, err := d.Probe(t.Context(), nil)
+	require.NoError(t, err)
+	failure, _ := report.Failure()
+	require.Equal(t, schemas.StepOwner, failure.Name, "%+v", report)
+	require.Equal(t, destination.CodeOwnerMismatch, failure.Code)
+	err = d.Put(t.Context(), at.Key("part"), destinationtest.NewObject([]byte("x")))
+	require.Equal(t, destination.CodeOwnerMismatch, destination.CodeOf(err), "%v", err)
+	require.Equal(t, schemas.KindDenied, destination.KindOf(err))
+	require.Empty(t, l.keys(at)(t))
+
+	target.Grant.BucketOwner = theirs
+	report, err = open(o, target)(t).Probe(t.Context(), nil)
+	require.NoError(t, err)
+	require.True(t, report.Granted, "%+v", report)
+	require.Equal(t, theirs, report.Owner)
+}
+
 // Nothing but the reference's permissions is ever asked for.
 func TestS3AsksForNothingElse(t *testing.T) {
 	t.Parallel()
@@ -238,6 +317,10 @@ func TestS3AsksForNothingElse(t *testing.T) {
 	require.Error(t, d.Put(t.Context(), at.Key("theirs"), destinationtest.NewObject([]byte("b"))))
 	_, err := d.Probe(t.Context(), nil)
 	require.NoError(t, err)
+	_, err = d.Probe(t.Context(), &destination.Challenge{Key: at.Key("challenge"), Content: []byte("code")})
+	require.NoError(t, err)
+	sold := open(l.opener(t, &flaky{}, nil), pinned(l.awsTarget(t, at, permissionPolicy(at)), "210987654321"))(t)
+	require.Error(t, sold.Put(t.Context(), at.Key("part"), destinationtest.NewObject(nil)))
 	var asked []string
 	for _, r := range l.clouds.Requests() {
 		if strings.Contains(r.Resource, ":::"+at.Bucket) && !slices.Contains(asked, r.Permission) {
