@@ -123,6 +123,9 @@ func unknown(kind schemas.ErrorKind, code string) (explanation, fix string) {
 		explanation = "The cloud asks for fewer requests at the moment."
 	default:
 		explanation = "The cloud could not be reached, or failed."
+		if code != "" {
+			explanation = "The cloud did not do what it was asked for."
+		}
 	}
 	if code != "" {
 		explanation += " It answered with the code " + code + ", which Auditferry does not know."

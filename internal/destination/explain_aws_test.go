@@ -9,15 +9,15 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
-// letIn is a role that lets in whoever names any external ID but the refused
+// careless is a role that lets in whoever names any external ID but the refused
 // ones, of which "" is none at all.
-func letIn(refused []string) func(schemas.Step, *http.Request) (*http.Response, error) {
-	return func(step schemas.Step, r *http.Request) (*http.Response, error) {
+func careless(refused ...string) cloud {
+	return awsCloud(func(step schemas.Step, r *http.Request) (*http.Response, error) {
 		if step != schemas.StepExternalID || slices.Contains(refused, r.FormValue("ExternalId")) {
 			return nil, nil
 		}
 		return assumed(r)
-	}
+	})
 }
 
 // foreign is a bucket of an account that nobody expects.
@@ -61,8 +61,8 @@ func TestAWSExplanations(t *testing.T) {
 	named.change = func(target *destination.Target) { target.Grant.BucketOwner = "444455556666" }
 
 	checkExplanations(t, schemas.AWS, []explained{
-		found(externalID, destination.CodeExternalIDNotRequired, awsCloud(letIn(nil)), role+" lets the service in without the right external ID", "StringEquals sts:ExternalId"),
-		found(externalID, destination.CodeExternalIDNotRequired, awsCloud(letIn([]string{""})), "any other customer", "shown with the integration's credentials"),
+		found(externalID, destination.CodeExternalIDNotRequired, careless(), role+" lets the service in without the right external ID", "StringEquals sts:ExternalId"),
+		found(externalID, destination.CodeExternalIDNotRequired, careless(""), "any other customer", "shown with the integration's credentials"),
 		found(owner, destination.CodeOwnerMismatch, foreign(), "not in the AWS account 123456789012", "name its account as the bucket owner"),
 		named, sold,
 

@@ -378,4 +378,27 @@ func TestPutExplainsTheSignIn(t *testing.T) {
 			require.ErrorContains(t, err, test.tells)
 		})
 	}
+	t.Run("unknown app", func(t *testing.T) {
+		t.Parallel()
+		target := targets[schemas.Azure]
+		target.Credentials.Azure = &schemas.AzureCredentials{ConsentURL: "https://login.microsoftonline.com/x?client_id=another", MultiTenantAppName: appName}
+		err := openOver(t, azureCloud(grantAll), target).Put(t.Context(), "logs/part", destinationtest.NewObject(nil))
+		require.Equal(t, destination.CodeUnknownApp, destination.CodeOf(err), "%v", err)
+		require.Equal(t, schemas.KindUnavailable, destination.KindOf(err))
+		require.ErrorContains(t, err, "no secret for the app "+appName)
+	})
+}
+
+// A challenge that may not be written is explained like any other write.
+func TestChallengeThatIsRefused(t *testing.T) {
+	t.Parallel()
+	refused := explained{step: schemas.StepWrite, refusal: refusal{status: http.StatusForbidden, code: "AccessDenied"}}
+	d := openOver(t, network(schemas.AWS)(refused), targets[schemas.AWS])
+	report, err := d.Probe(t.Context(), &destination.Challenge{Key: "logs/challenge", Content: []byte("code")})
+	require.NoError(t, err)
+	step := stepNamed(t, report, schemas.StepOwnership)
+	require.Equal(t, schemas.StepFailed, step.Status)
+	require.Equal(t, "AccessDenied", step.Code)
+	require.Contains(t, step.Fix, "allow s3:PutObject on arn:aws:s3:::acme-audit/logs/*")
+	checkText(t, step)
 }

@@ -1,6 +1,7 @@
 package destination_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -118,6 +119,76 @@ func TestS3RetriesInEncryptedBuckets(t *testing.T) {
 			require.Equal(t, deletion == http.StatusForbidden, left)
 		})
 	}
+}
+
+// Invariant 6: to a place that has not been proven nothing is written but the
+// challenge, also where the bucket cannot tell whether that is already there.
+func TestS3ChallengesInEncryptedBuckets(t *testing.T) {
+	t.Parallel()
+	bucket := &encrypted{sizes: map[string]int64{}, puts: map[string]int{}, remove: http.StatusNoContent}
+	for range 2 {
+		d := openOver(t, bucket.answer, targets[schemas.AWS])
+		report, err := d.Probe(t.Context(), &destination.Challenge{Key: "logs/challenge", Content: []byte("code")})
+		require.NoError(t, err)
+		failure, _ := report.Failure()
+		require.Equal(t, destination.CodeOwnershipOpen, failure.Code, "%+v", report)
+	}
+	require.Equal(t, map[string]int{"logs/challenge": 1}, bucket.puts)
+}
+
+// Invariant 6: whatever is asked of the bucket names the account that it has to
+// be in.
+func TestS3NamesTheOwnerEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, owner := range []string{"", "111122223333"} {
+		bucket := &encrypted{sizes: map[string]int64{}, puts: map[string]int{}, remove: http.StatusNoContent}
+		expected := cmp.Or(owner, "123456789012")
+		methods := map[string]bool{}
+		d := openOver(t, func(r *http.Request) (*http.Response, error) {
+			if !isSTS(r) && r.Method != http.MethodHead {
+				methods[r.Method] = true
+				require.Equal(t, expected, r.Header.Get("X-Amz-Expected-Bucket-Owner"), "%s %s", r.Method, r.URL)
+				require.Contains(t, r.Header.Get("Authorization"), "x-amz-expected-bucket-owner", "it is signed")
+			}
+			return bucket.answer(r)
+		}, pinned(targets[schemas.AWS], owner))
+		report, err := d.Probe(t.Context(), nil)
+		require.NoError(t, err)
+		require.True(t, report.Granted, "%+v", report)
+		require.Equal(t, expected, report.Owner)
+		for range 2 {
+			require.NoError(t, d.Put(t.Context(), "logs/part", destinationtest.NewObject([]byte("content"))))
+		}
+		require.Equal(t, map[string]bool{http.MethodPut: true, http.MethodGet: true, http.MethodDelete: true}, methods)
+	}
+}
+
+// The role is tried without an external ID and with one that nobody can guess,
+// for sessions that would be as short and as narrow as any.
+func TestS3TriesTheRoleAsAStranger(t *testing.T) {
+	t.Parallel()
+	policy, err := destination.SessionPolicy(targets[schemas.AWS])
+	require.NoError(t, err)
+	var strangers []string
+	d := openOver(t, awsCloud(func(step schemas.Step, r *http.Request) (*http.Response, error) {
+		if step == schemas.StepExternalID {
+			strangers = append(strangers, r.FormValue("ExternalId"))
+			require.Equal(t, "900", r.FormValue("DurationSeconds"))
+			require.Equal(t, policy, r.FormValue("Policy"))
+			require.Equal(t, targets[schemas.AWS].Grant.RoleARN, r.FormValue("RoleArn"))
+		}
+		return nil, nil
+	}), targets[schemas.AWS])
+	for range 2 {
+		report, err := d.Probe(t.Context(), nil)
+		require.NoError(t, err)
+		require.Equal(t, schemas.StepOK, stepNamed(t, report, schemas.StepExternalID).Status, "%+v", report)
+	}
+	require.Len(t, strangers, 4)
+	require.Empty(t, strangers[0])
+	require.Empty(t, strangers[2])
+	require.Regexp(t, `^[\w+=,.@:/-]{16,100}$`, strangers[1])
+	require.NotEqual(t, strangers[1], strangers[3])
 }
 
 // A bucket policy may insist on create-only writes, and forbid deletions.
