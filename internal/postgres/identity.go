@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -59,18 +60,24 @@ func (t *Tx) DrawIdentity(ctx context.Context, integration uuid.UUID, candidates
 	for i, c := range candidates {
 		names[i] = c.Identity()
 	}
-	var drawn int
-	err := t.scan(ctx, attempt, []any{&drawn}, `
-		SELECT (n - 1)::int FROM (
-			SELECT n, auditferry_identity_use(name, i.id, i.org_id) AS used, mine.identity IS NOT NULL AS mine
-			FROM integration AS i
-			CROSS JOIN unnest($2::text[]) WITH ORDINALITY AS candidate (name, n)
-			LEFT JOIN cloud_identity AS mine ON mine.identity = name AND mine.integration_id = i.id
-			WHERE i.id = $1
-		) AS candidates
-		WHERE used IN ('', 'own') ORDER BY mine DESC, used = 'own' DESC, n LIMIT 1`, integration, names)
-	if err != nil {
-		return schemas.Credentials{}, err
+	for {
+		var drawn int
+		err := t.scan(ctx, attempt, []any{&drawn}, `
+			SELECT (n - 1)::int FROM (
+				SELECT n, auditferry_identity_use(candidate.identity, i.id, i.org_id) AS used, mine.identity IS NOT NULL AS mine
+				FROM integration AS i
+				CROSS JOIN unnest($2::text[]) WITH ORDINALITY AS candidate (identity, n)
+				LEFT JOIN cloud_identity AS mine ON mine.identity = candidate.identity AND mine.integration_id = i.id
+				WHERE i.id = $1
+			) AS candidates
+			WHERE used IN ('', 'own') ORDER BY mine DESC, used = 'own' DESC, n LIMIT 1`, integration, names)
+		if err != nil {
+			return schemas.Credentials{}, err
+		}
+		var conflict *ConflictError
+		if err = t.UseIdentity(ctx, integration, candidates[drawn], true); !errors.As(err, &conflict) {
+			return candidates[drawn], err
+		}
+		// It was handed in for another org since the look; the next look knows.
 	}
-	return candidates[drawn], t.UseIdentity(ctx, integration, candidates[drawn], true)
 }
