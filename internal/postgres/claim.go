@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -121,21 +122,37 @@ func (t *Tx) DropReleasedClaims(ctx context.Context) error {
 
 // VerifyClaim notes that a probe with these credentials has been granted, and
 // pins the bucket's owner unless one is pinned already. Credentials that have
-// been replaced meanwhile verify nothing: verified is false then.
+// been replaced meanwhile verify nothing: verified is false then. It is an
+// error when another owner has been pinned since the probe looked: the next
+// probe will know that one.
 func (t *Tx) VerifyClaim(ctx context.Context, integration uuid.UUID, d schemas.Destination, owner string, c schemas.Credentials) (verified bool, err error) {
-	rows, err := t.exec(ctx, "verify a claim", `
+	const attempt = "verify a claim"
+	var pinned *string
+	// The lock lets credentials that are just being replaced be seen; a
+	// condition on the row alone would go by those that the statement began with.
+	err = t.scan(ctx, attempt, []any{&pinned}, `
+		WITH i AS (SELECT id FROM integration WHERE id = $1 AND credentials = $4 FOR SHARE)
 		UPDATE destination_claim AS c SET verified_at = now(), owner = coalesce(c.owner, nullif($3, ''))
-		FROM integration AS i
-		WHERE i.id = c.integration_id AND c.integration_id = $1 AND c.destination = $2 AND i.credentials = $4`,
+		FROM i WHERE c.integration_id = i.id AND c.destination = $2 RETURNING c.owner`,
 		integration, asURL(&d), owner, c)
-	return rows == 1, err
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case owner != "" && *pinned != owner:
+		return false, fmt.Errorf("%s: the probe found the bucket to be of %s, and another one has pinned %s meanwhile", attempt, owner, *pinned)
+	}
+	return true, nil
 }
 
 // ForgetOwner unpins the owner of a place's bucket, so that the next grant pins
-// whoever owns it then.
+// whoever owns it then. A proof of ownership was about the former owner's
+// bucket, and is forgotten with it.
 func (t *Tx) ForgetOwner(ctx context.Context, integration uuid.UUID, d schemas.Destination) error {
 	return t.execOne(ctx, "forget a bucket's owner", `
-		UPDATE destination_claim SET owner = NULL, verified_at = NULL WHERE integration_id = $1 AND destination = $2`,
+		UPDATE destination_claim SET owner = NULL, verified_at = NULL, proven_at = NULL, challenge_key = NULL, challenge_hash = NULL
+		WHERE integration_id = $1 AND destination = $2`,
 		integration, asURL(&d))
 }
 

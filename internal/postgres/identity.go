@@ -52,17 +52,13 @@ func (t *Tx) UseIdentity(ctx context.Context, integration uuid.UUID, c schemas.C
 // candidates come before unused ones, and the integration's present one before
 // all. It gives ErrNotFound when none is left.
 func (t *Tx) DrawIdentity(ctx context.Context, integration uuid.UUID, candidates []schemas.Credentials) (schemas.Credentials, error) {
-	const attempt = "draw an identity"
-	if err := t.lockName(ctx, attempt, "auditferry/identity-pool"); err != nil {
-		return schemas.Credentials{}, err
-	}
 	names := make([]string, len(candidates))
 	for i, c := range candidates {
 		names[i] = c.Identity()
 	}
 	for {
 		var drawn int
-		err := t.scan(ctx, attempt, []any{&drawn}, `
+		err := t.scan(ctx, "draw an identity", []any{&drawn}, `
 			SELECT (n - 1)::int FROM (
 				SELECT n, auditferry_identity_use(candidate.identity, i.id, i.org_id) AS used, mine.identity IS NOT NULL AS mine
 				FROM integration AS i
@@ -78,6 +74,6 @@ func (t *Tx) DrawIdentity(ctx context.Context, integration uuid.UUID, candidates
 		if err = t.UseIdentity(ctx, integration, candidates[drawn], true); !errors.As(err, &conflict) {
 			return candidates[drawn], err
 		}
-		// It was handed in for another org since the look; the next look knows.
+		// Another org has got it since the look; the next look knows.
 	}
 }
