@@ -14,9 +14,9 @@ import (
 // Exports delivers windows of events to destinations and keeps the ledger of
 // it.
 type Exports struct {
-	Store        *postgres.Store
-	Destinations Opener
-	Limits       Limits
+	Store  *postgres.Store
+	Places *Places
+	Limits Limits
 }
 
 // Limits bounds what a run takes on.

@@ -27,9 +27,19 @@ const heartbeatEvery = 5 * time.Second
 // where the last one was. An object that an attempt stored without living to
 // report it is found to be the same and left alone.
 func (a *Exports) WriteParts(ctx context.Context, in schemas.WritePartsInput) (schemas.WritePartsResult, error) {
-	place, err := a.open(ctx, in)
+	integration, err := a.subject(ctx, in)
 	if err != nil {
 		return schemas.WritePartsResult{}, toTemporal(ctx, err)
+	}
+	objects, err := a.writeParts(ctx, in, integration)
+	a.Places.reconsider(ctx, integration, err)
+	return schemas.WritePartsResult{Objects: objects}, toTemporal(ctx, err)
+}
+
+func (a *Exports) writeParts(ctx context.Context, in schemas.WritePartsInput, integration schemas.Integration) ([]schemas.Object, error) {
+	place, err := a.Places.enter(ctx, integration, in.Window.Destination)
+	if err != nil {
+		return nil, err
 	}
 	defer place.Close() //nolint:errcheck // every object has been acknowledged by then
 	done := resumeProgress(ctx)
@@ -52,16 +62,16 @@ func (a *Exports) WriteParts(ctx context.Context, in schemas.WritePartsInput) (s
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return schemas.WritePartsResult{}, toTemporal(ctx, err)
+		return nil, err
 	}
-	return schemas.WritePartsResult{Objects: done.sorted()}, nil
+	return done.sorted(), nil
 }
 
-// open refuses a run that has been superseded: what it writes is in no ledger,
-// and while it tries the export's next run cannot start.
-func (a *Exports) open(ctx context.Context, in schemas.WritePartsInput) (destination.Destination, error) {
-	var integration schemas.Integration
-	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) error {
+// subject is the integration to write with. It refuses a run that has been
+// superseded: what that writes is in no ledger, and while it tries the export's
+// next run cannot start.
+func (a *Exports) subject(ctx context.Context, in schemas.WritePartsInput) (integration schemas.Integration, err error) {
+	err = a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) error {
 		run, err := tx.Run(ctx, in.RunID)
 		if err != nil {
 			return err
@@ -76,18 +86,7 @@ func (a *Exports) open(ctx context.Context, in schemas.WritePartsInput) (destina
 		integration, err = tx.Integration(ctx, export.IntegrationID)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	if integration.Credentials == nil {
-		return nil, &destination.Error{
-			Kind:    schemas.KindDenied,
-			Op:      "open",
-			Place:   in.Window.Destination.URL(),
-			Message: "the integration has no credentials yet; they come with its provisioning",
-		}
-	}
-	return openDestination(ctx, a.Destinations, integration, in.Window.Destination)
+	return integration, err
 }
 
 // expired is an error that no retry can mend.

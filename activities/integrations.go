@@ -49,11 +49,19 @@ func (a *Integrations) StoreCredentials(ctx context.Context, in schemas.StoreCre
 		if err := in.Credentials.Validate(integration.Cloud); err != nil {
 			return err
 		}
-		if integration.Credentials != nil && reflect.DeepEqual(*integration.Credentials, in.Credentials) {
+		exclusive := in.Exclusive || integration.Cloud == schemas.AWS // external IDs are never shared
+		if err := tx.UseIdentity(ctx, in.IntegrationID, in.Credentials, exclusive); err != nil {
+			return err
+		}
+		known := exclusive == (integration.Ownership.State == schemas.OwnershipImplied)
+		if known && integration.Credentials != nil && reflect.DeepEqual(*integration.Credentials, in.Credentials) {
 			result = schemas.BeginCommandResult{Reason: "these credentials are stored already"}
 			return tx.EndOperation(ctx, op.ID, schemas.OperationSucceeded, "")
 		}
-		if err := storeCredentials(ctx, tx, in); err != nil {
+		if err := tx.SetCredentials(ctx, in.IntegrationID, in.Credentials, exclusive); err != nil {
+			return err
+		}
+		if err := endProvisioning(ctx, tx, in); err != nil {
 			return err
 		}
 		return audit(ctx, tx, "auditferry.integration.provisioned", integration)
@@ -61,10 +69,9 @@ func (a *Integrations) StoreCredentials(ctx context.Context, in schemas.StoreCre
 	return result, toTemporal(ctx, err)
 }
 
-func storeCredentials(ctx context.Context, tx *postgres.Tx, in schemas.StoreCredentialsInput) error {
-	if err := tx.SetCredentials(ctx, in.IntegrationID, in.Credentials); err != nil {
-		return err
-	}
+// endProvisioning moves the integration on, and ends the creation, which has
+// waited for credentials, whoever sent them.
+func endProvisioning(ctx context.Context, tx *postgres.Tx, in schemas.StoreCredentialsInput) error {
 	if err := tx.SetIntegrationStatus(ctx, in.IntegrationID, schemas.IntegrationAwaitingAccess); err != nil {
 		return err
 	}
@@ -72,7 +79,7 @@ func storeCredentials(ctx context.Context, tx *postgres.Tx, in schemas.StoreCred
 	if err != nil {
 		return err
 	}
-	for _, op := range open { // the creation has waited for any credentials, whoever sent them
+	for _, op := range open {
 		if op.ID == in.OperationID || op.Kind != schemas.OpCreateIntegration {
 			continue
 		}
@@ -106,6 +113,11 @@ func (a *Integrations) BeginAccessCheck(ctx context.Context, in schemas.Operatio
 			return tx.EndOperation(ctx, op.ID, schemas.OperationFailed, result.Reason)
 		}
 		result.Proceed = true
+		if op.Params.AcceptOwner && op.Status != schemas.OperationRunning {
+			if err := tx.ForgetOwner(ctx, in.IntegrationID, integration.Destination); err != nil {
+				return err
+			}
+		}
 		return tx.MarkOperationRunning(ctx, op.ID)
 	})
 	return result, toTemporal(ctx, err)
@@ -135,8 +147,15 @@ func (a *Integrations) UpdateDestination(ctx context.Context, in schemas.Operati
 
 func moveIntegration(ctx context.Context, tx *postgres.Tx, integration schemas.Integration, op schemas.Operation) error {
 	to := *op.Params.Destination
-	if err := tx.SetDestination(ctx, integration.ID, to); err != nil {
+	grant := integration.Grant
+	grant.BucketOwner = op.Params.BucketOwner
+	if err := tx.SetDestination(ctx, integration.ID, to, grant); err != nil {
 		return err
+	}
+	if grant.BucketOwner != integration.Grant.BucketOwner {
+		if err := tx.ForgetOwner(ctx, integration.ID, to); err != nil {
+			return err
+		}
 	}
 	if err := tx.ReleaseDestinations(ctx, integration.ID, &to); err != nil {
 		return err

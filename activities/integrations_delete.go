@@ -70,10 +70,10 @@ func (a *Integrations) FinishDelete(ctx context.Context, in schemas.OperationRef
 		if err := tx.SetIntegrationStatus(ctx, in.IntegrationID, schemas.IntegrationDeleted); err != nil {
 			return err
 		}
-		if err := tx.ReleaseDestinations(ctx, in.IntegrationID, nil); err != nil {
+		if err := tx.CancelLinkedRuns(ctx, in.IntegrationID); err != nil {
 			return err
 		}
-		if err := tx.CancelLinkedRuns(ctx, in.IntegrationID); err != nil {
+		if err := tx.ReleaseDestinations(ctx, in.IntegrationID, nil); err != nil {
 			return err
 		}
 		if err := endOthers(ctx, tx, in); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/auditferry/auditferry/internal/mail"
 	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/internal/setup"
 	"github.com/auditferry/auditferry/schemas"
 )
 
@@ -96,7 +97,21 @@ func (a *Notices) word(ctx context.Context, tx *postgres.Tx, in schemas.NoticeIn
 		if integration.Credentials == nil {
 			return mail.Message{}, fmt.Errorf("%w: the integration has been deleted", errOutdated)
 		}
-		return mail.IntegrationReady(org, integration, link)
+		guide, err := setup.Guide(integration)
+		if err != nil {
+			return mail.Message{}, err
+		}
+		return mail.IntegrationReady(org, integration, guide, link)
+	case schemas.NoticeAccessVerified:
+		if !integration.Live() {
+			return mail.Message{}, fmt.Errorf("%w: the integration has been deleted", errOutdated)
+		}
+		return mail.AccessVerified(org, integration, link)
+	case schemas.NoticeAccessDenied:
+		if integration.Access != schemas.AccessDenied || integration.Report == nil || integration.Report.Check != in.Check {
+			return mail.Message{}, fmt.Errorf("%w: another access check has begun", errOutdated)
+		}
+		return mail.AccessDenied(org, integration, *integration.Report, link)
 	case schemas.NoticeDestinationUpdated:
 		if asked.Destination != nil { // by now it may have been updated again
 			integration.Destination = *asked.Destination

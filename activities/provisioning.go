@@ -2,37 +2,33 @@ package activities
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base32"
+	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 
 	"github.com/google/uuid"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/internal/provision"
 	"github.com/auditferry/auditferry/schemas"
 )
+
+// Provisioner makes credentials and takes them back. Both may be repeated:
+// Provision gives the same credentials, and what has been revoked stays so.
+// Made is false when the credentials will come from outside, over the API.
+type Provisioner interface {
+	Provision(ctx context.Context, integration schemas.Integration) (issued provision.Issued, made bool, err error)
+	Revoke(ctx context.Context, integration schemas.Integration) error
+}
 
 // Provisioning gets credentials made, and takes them back.
 type Provisioning struct {
 	Store    *postgres.Store
 	Temporal client.Client
-	Identity Identity
+	Auto     map[schemas.Cloud]Provisioner
+	External Provisioner
 }
-
-// Identity is what the auto provisioner builds credentials from: the service's
-// own names in the three clouds.
-type Identity struct {
-	AWSUserARN     string
-	AzureAuthority string // "" is Microsoft's public cloud
-	AzureClientID  string
-	AzureAppName   string
-	ServiceAccount string
-}
-
-const azurePublicAuthority = "https://login.microsoftonline.com"
 
 // RequestProvisioning hands the request to the integration's provisioner. The
 // automatic one answers at once, with the same signal that an operator's call
@@ -47,14 +43,21 @@ func (a *Provisioning) RequestProvisioning(ctx context.Context, in schemas.Integ
 		creation, err = creationOf(ctx, tx, in.IntegrationID)
 		return err
 	})
-	if err != nil || integration.Provisioner == schemas.ProvisionerExternal || creation == uuid.Nil {
+	if err != nil || creation == uuid.Nil {
 		return toTemporal(ctx, err)
 	}
-	credentials := a.Identity.credentials(integration)
-	if err := credentials.Validate(integration.Cloud); err != nil {
-		return toTemporal(ctx, fmt.Errorf("the service's own configuration for %s is wrong: %w", integration.Cloud, err))
+	provisioner, err := a.provisioner(integration)
+	if err != nil {
+		return toTemporal(ctx, err)
 	}
-	signal := schemas.Provisioned{OperationID: creation, Credentials: credentials}
+	issued, made, err := provisioner.Provision(ctx, integration)
+	if errors.Is(err, provision.ErrPoolExhausted) {
+		return temporal.NewNonRetryableApplicationError(err.Error(), schemas.ErrorPoolExhausted, err)
+	}
+	if err != nil || !made {
+		return toTemporal(ctx, err)
+	}
+	signal := schemas.Provisioned{OperationID: creation, Credentials: issued.Credentials, Exclusive: issued.Exclusive}
 	id := schemas.IntegrationWorkflowID(in.IntegrationID)
 	if err := a.Temporal.SignalWorkflow(ctx, id, "", schemas.SignalProvisioned.Name, signal); err != nil {
 		return toTemporal(ctx, fmt.Errorf("send the provisioning signal: %w", err))
@@ -74,49 +77,53 @@ func creationOf(ctx context.Context, tx *postgres.Tx, integration uuid.UUID) (uu
 	return uuid.Nil, err
 }
 
-// RevokeCredentials makes sure that the service can use the credentials no
-// more. They were no secret, and nobody else can use them either.
+func (a *Provisioning) provisioner(integration schemas.Integration) (Provisioner, error) {
+	if integration.Provisioner == schemas.ProvisionerExternal {
+		return a.External, nil
+	}
+	auto, configured := a.Auto[integration.Cloud]
+	if !configured {
+		// Operators have switched this cloud to external since.
+		return nil, &schemas.FieldError{Field: "provisioner", Message: fmt.Sprintf("auto is not configured for %s; provision the integration over the API, or configure it", integration.Cloud)}
+	}
+	return auto, nil
+}
+
+// RevokeCredentials has the provisioner take the credentials back, and makes
+// sure that the service can use them no more. They were no secret, and nobody
+// else can use them either.
 func (a *Provisioning) RevokeCredentials(ctx context.Context, in schemas.IntegrationRef) error {
-	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) error {
+	var integration schemas.Integration
+	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) (err error) {
+		integration, err = tx.Integration(ctx, in.IntegrationID)
+		return err
+	})
+	if err != nil {
+		return toTemporal(ctx, err)
+	}
+	// What a cloud that is no longer configured made is out of reach.
+	if provisioner, err := a.provisioner(integration); err == nil {
+		if err := provisioner.Revoke(ctx, integration); err != nil {
+			return toTemporal(ctx, err)
+		}
+	}
+	err = a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) error {
 		return tx.ClearCredentials(ctx, in.IntegrationID)
 	})
 	return toTemporal(ctx, err)
 }
 
-func (i Identity) credentials(integration schemas.Integration) schemas.Credentials {
-	switch integration.Cloud {
-	case schemas.AWS:
-		return schemas.Credentials{AWS: &schemas.AWSCredentials{
-			ExternalID: externalID(integration.ID),
-			IAMUserARN: i.AWSUserARN,
-		}}
-	case schemas.Azure:
-		return schemas.Credentials{Azure: &schemas.AzureCredentials{
-			ConsentURL:         i.consentURL(integration.Grant.TenantID),
-			MultiTenantAppName: i.AzureAppName,
-		}}
-	case schemas.GCP:
-		return schemas.Credentials{GCP: &schemas.GCPCredentials{ServiceAccount: i.ServiceAccount}}
-	default:
-		return schemas.Credentials{}
+// DrawFrom lets pools of identities be drawn from, so that no two orgs ever get
+// the same.
+func DrawFrom(store *postgres.Store) provision.Draw {
+	return func(ctx context.Context, i schemas.Integration, pool []schemas.Credentials) (drawn schemas.Credentials, ok bool, err error) {
+		err = store.InOrg(ctx, i.OrgID, func(tx *postgres.Tx) (err error) {
+			drawn, err = tx.DrawIdentity(ctx, i.ID, pool)
+			return err
+		})
+		if errors.Is(err, postgres.ErrNotFound) {
+			return schemas.Credentials{}, false, nil
+		}
+		return drawn, err == nil, err
 	}
-}
-
-// externalID is made from the integration's random ID, so that a repeated
-// activity gives the same one and no two integrations ever share one. AWS asks
-// that it be unique and not chosen by the customer; it is not a secret.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html
-func externalID(integration uuid.UUID) string {
-	sum := sha256.Sum256(append([]byte("auditferry external id "), integration[:]...))
-	return "auditferry-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:20]))
-}
-
-// consentURL is Entra's page on which an admin lets an app into their tenant.
-// https://learn.microsoft.com/entra/identity/enterprise-apps/grant-admin-consent
-func (i Identity) consentURL(tenant string) string {
-	authority := azurePublicAuthority
-	if i.AzureAuthority != "" {
-		authority = strings.TrimSuffix(i.AzureAuthority, "/")
-	}
-	return fmt.Sprintf("%s/%s/adminconsent?client_id=%s", authority, tenant, url.QueryEscape(i.AzureClientID))
 }

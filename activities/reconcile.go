@@ -35,8 +35,9 @@ type Reconcile struct {
 }
 
 // Sweep sends the operations that were never sent or seem lost, and applies the
-// exports whose schedule is not like their row. What fails does not keep the
-// rest back, and is tried again.
+// exports whose schedule is not like their row, and frees places that were given
+// up while a run was writing there. What fails does not keep the rest back, and
+// is tried again.
 func (a *Reconcile) Sweep(ctx context.Context) (result schemas.ReconcileResult, err error) {
 	var stranded []schemas.Operation
 	var unapplied []schemas.Export
@@ -44,8 +45,10 @@ func (a *Reconcile) Sweep(ctx context.Context) (result schemas.ReconcileResult, 
 		if stranded, err = tx.StrandedOperations(ctx, reconcileAfter, resendAfter, reconcileBatch); err != nil {
 			return err
 		}
-		unapplied, err = tx.UnappliedExports(ctx, reconcileAfter, reconcileBatch)
-		return err
+		if unapplied, err = tx.UnappliedExports(ctx, reconcileAfter, reconcileBatch); err != nil {
+			return err
+		}
+		return tx.DropReleasedClaims(ctx)
 	})
 	if err != nil {
 		return result, toTemporal(ctx, err)

@@ -63,11 +63,12 @@ func run(ctx context.Context) error {
 	}
 	defer temporal.Close()
 	all := service.New(service.Options{
-		Store:        store,
-		Dispatcher:   dispatch.New(store, schedule.Adapter{Client: temporal}, temporalclient.Signaler{Client: temporal}),
-		Log:          log,
-		Provisioners: provisioners(cfg.Common),
-		Stopping:     ctx.Done(),
+		Store:          store,
+		Dispatcher:     dispatch.New(store, schedule.Adapter{Client: temporal}, temporalclient.Signaler{Client: temporal}),
+		Log:            log,
+		Provisioners:   provisioners(cfg.Common),
+		AzureAuthority: cfg.AzureAuthorityHost,
+		Stopping:       ctx.Done(),
 	})
 	if cfg.OperatorKey != "" {
 		if err := all.KeepOperatorKey(ctx, cfg.OperatorKey); err != nil {

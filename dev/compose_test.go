@@ -3,6 +3,7 @@ package main
 import (
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -101,12 +102,15 @@ func TestComposeEnvironment(t *testing.T) {
 					require.NoError(t, os.Unsetenv(name))
 				}
 			}
+			state := t.TempDir()
+			require.NoError(t, os.Mkdir(filepath.Join(state, "clouds"), 0o700))
+			require.NoError(t, stack.WriteAzurePool(filepath.Join(state, "clouds", "azure-apps.json")))
 			known := variables(program.config, "AUDITFERRY_")
 			for name, value := range services[program.service].Environment {
 				if strings.HasPrefix(name, "AUDITFERRY_") {
 					require.Contains(t, known, name)
 				}
-				t.Setenv(name, *value)
+				t.Setenv(name, strings.Replace(*value, "/state/", state+"/", 1))
 			}
 			require.NoError(t, program.load())
 		})

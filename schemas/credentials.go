@@ -123,7 +123,7 @@ func (c Credentials) Identity() string {
 	case c.AWS != nil:
 		return "aws-external-id:" + c.AWS.ExternalID
 	case c.Azure != nil:
-		return "azure-app:" + c.Azure.ClientID()
+		return "azure-app:" + strings.ToLower(c.Azure.ClientID())
 	case c.GCP != nil:
 		return "gcp-service-account:" + c.GCP.ServiceAccount
 	default:

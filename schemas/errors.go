@@ -34,6 +34,7 @@ const (
 	ErrorInvalidInput           = "InvalidInput"    // the call itself is wrong; never retried
 	ErrorConflict               = "Conflict"        // a rule over rows forbids it; never retried
 	ErrorEventsExpired          = "EventsExpired"   // events of the window are not retained any more; never retried
+	ErrorPoolExhausted          = "PoolExhausted"   // no identity is left to be given to another org
 	ErrorStillRunning           = "StillRunning"    // waiting for a cancelled run to end
 	ErrorMailRefused            = "MailRefused"     // the mail server refused for good
 	ErrorMailUndelivered        = "MailUndelivered" // the mail server did not take it yet

@@ -11,8 +11,10 @@ import (
 	"github.com/auditferry/auditferry/internal/dispatch"
 	"github.com/auditferry/auditferry/internal/mail"
 	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/internal/provision"
 	"github.com/auditferry/auditferry/internal/schedule"
 	"github.com/auditferry/auditferry/internal/temporalclient"
+	"github.com/auditferry/auditferry/schemas"
 )
 
 // wire gives every activity what it depends on.
@@ -24,9 +26,8 @@ func wire(ctx context.Context, cfg config.Worker, store *postgres.Store, tempora
 			S3Endpoint:  cfg.AWS.S3Endpoint,
 		},
 		Azure: destination.AzureConfig{
-			ClientID:      cfg.Azure.ClientID,
-			ClientSecret:  cfg.Azure.ClientSecret,
-			AuthorityHost: cfg.Azure.AuthorityHost,
+			Apps:          cfg.Azure.Secrets(),
+			AuthorityHost: cfg.AzureAuthorityHost,
 			BlobEndpoint:  cfg.Azure.BlobEndpoint,
 		},
 		GCP: destination.GCPConfig{
@@ -41,19 +42,19 @@ func wire(ctx context.Context, cfg config.Worker, store *postgres.Store, tempora
 	if err != nil {
 		return activities.All{}, err
 	}
+	auto, err := provisioners(ctx, cfg, store)
+	if err != nil {
+		return activities.All{}, err
+	}
 	schedules := schedule.Adapter{Client: temporal}
+	signaler := temporalclient.Signaler{Client: temporal}
+	places := &activities.Places{Store: store, Destinations: destinations, Watcher: signaler}
 	return activities.All{
 		Integrations: &activities.Integrations{Store: store},
-		Provisioning: &activities.Provisioning{Store: store, Temporal: temporal, Identity: activities.Identity{
-			AWSUserARN:     cfg.AWS.IAMUserARN,
-			AzureAuthority: cfg.Azure.AuthorityHost,
-			AzureClientID:  cfg.Azure.ClientID,
-			AzureAppName:   cfg.Azure.AppName,
-			ServiceAccount: cfg.GCP.ServiceAccount,
-		}},
-		Access:    &activities.Access{Store: store, Destinations: destinations},
-		Schedules: &activities.Schedules{Store: store, Temporal: schedules},
-		Exports: &activities.Exports{Store: store, Destinations: destinations, Limits: activities.Limits{
+		Provisioning: &activities.Provisioning{Store: store, Temporal: temporal, Auto: auto, External: provision.External{}},
+		Access:       &activities.Access{Store: store, Places: places},
+		Schedules:    &activities.Schedules{Store: store, Temporal: schedules},
+		Exports: &activities.Exports{Store: store, Places: places, Limits: activities.Limits{
 			WindowRows: cfg.Export.WindowRows,
 			PartBytes:  cfg.Export.PartBytes,
 			Parallel:   cfg.Export.Parallel,
@@ -63,9 +64,52 @@ func wire(ctx context.Context, cfg config.Worker, store *postgres.Store, tempora
 		Notices: &activities.Notices{Store: store, Mail: mailer, OperatorEmails: cfg.OperatorEmails, PublicURL: cfg.PublicURL},
 		Reconcile: &activities.Reconcile{
 			Store:     store,
-			Dispatch:  dispatch.New(store, schedules, temporalclient.Signaler{Client: temporal}),
+			Dispatch:  dispatch.New(store, schedules, signaler),
 			Schedules: schedules,
 		},
 		Retention: &activities.Retention{Store: store, Keep: cfg.Retention},
 	}, nil
+}
+
+// provisioners are those of the clouds whose provisioner is auto. Identities
+// that serve one org each come before one that serves all.
+func provisioners(ctx context.Context, cfg config.Worker, store *postgres.Store) (map[schemas.Cloud]activities.Provisioner, error) {
+	auto := map[schemas.Cloud]activities.Provisioner{}
+	if cfg.ProvisionerAWS == string(schemas.ProvisionerAuto) {
+		auto[schemas.AWS] = provision.AWS{UserARN: cfg.AWS.IAMUserARN}
+	}
+	if cfg.ProvisionerAzure == string(schemas.ProvisionerAuto) {
+		auto[schemas.Azure] = azureProvisioner(cfg, store)
+	}
+	if cfg.ProvisionerGCP == string(schemas.ProvisionerAuto) {
+		gcp, err := gcpProvisioner(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		auto[schemas.GCP] = gcp
+	}
+	return auto, nil
+}
+
+func azureProvisioner(cfg config.Worker, store *postgres.Store) activities.Provisioner {
+	if len(cfg.Azure.AppPool) == 0 {
+		return provision.AzureApp{
+			Authority: cfg.AzureAuthorityHost,
+			ClientID:  cfg.Azure.ClientID,
+			Name:      cfg.Azure.AppName,
+			Exclusive: cfg.Azure.Exclusive,
+		}
+	}
+	pool := provision.AzurePool{Authority: cfg.AzureAuthorityHost, Draw: activities.DrawFrom(store)}
+	for _, key := range cfg.Azure.AppPool {
+		pool.Apps = append(pool.Apps, provision.App{ClientID: key.ClientID, Name: key.AppName})
+	}
+	return pool
+}
+
+func gcpProvisioner(ctx context.Context, cfg config.Worker) (activities.Provisioner, error) {
+	if cfg.GCP.Project == "" {
+		return provision.GCPAccount{Email: cfg.GCP.ServiceAccount, Exclusive: cfg.GCP.Exclusive}, nil
+	}
+	return provision.NewGCPAccounts(ctx, cfg.GCP.Project, cfg.GCP.IAMAdminEndpoint)
 }

@@ -14,14 +14,13 @@ import (
 // be on its way. It reports to its integration once, at the end; every attempt
 // is stored for the admin to see.
 func AccessCheck(ctx workflow.Context, in schemas.AccessCheckInput) error {
-	ref := schemas.IntegrationRef{OrgID: in.OrgID, IntegrationID: in.IntegrationID}
 	began := workflow.Now(ctx)
 	for attempt := 1; ; attempt++ {
 		pause := accessPause(attempt)
 		var a *activities.Access
 		var probe schemas.ProbeResult
 		err := workflow.ExecuteActivity(probing(ctx, fmt.Sprintf("attempt %d", attempt)), a.Probe, schemas.ProbeInput{
-			IntegrationRef: ref,
+			IntegrationRef: in.IntegrationRef,
 			Check:          in.Check,
 			Attempt:        attempt,
 			NextTryIn:      pause,

@@ -34,7 +34,7 @@ func check(t *testing.T, l *lookout, script func(*testsuite.TestWorkflowEnvironm
 	t.Helper()
 	env := newEnv()
 	env.RegisterActivity(l)
-	in := schemas.AccessCheckInput{OrgID: uuid.New(), IntegrationID: uuid.New(), Check: 7}
+	in := schemas.AccessCheckInput{IntegrationRef: schemas.IntegrationRef{OrgID: uuid.New(), IntegrationID: uuid.New()}, Check: 7}
 	var told []schemas.AccessChanged
 	env.OnSignalExternalWorkflow("default-test-namespace", schemas.IntegrationWorkflowID(in.IntegrationID), "",
 		schemas.SignalAccessChanged.Name, mock.Anything).

@@ -43,6 +43,7 @@ type integration struct {
 	request       workflow.Future // the request to the provisioner, while it is under way
 	cancelRequest workflow.CancelFunc
 	reminder      workflow.Future
+	again         workflow.Future // the timer before the request is repeated
 }
 
 func (e *integration) run(ctx workflow.Context) error {
@@ -51,6 +52,7 @@ func (e *integration) run(ctx workflow.Context) error {
 	for e.state.Status != schemas.IntegrationDeleted || e.inbox.HasPending() {
 		e.requestProvisioning(ctx)
 		e.remind(ctx)
+		e.askAgain(ctx)
 		workflow.SetCurrentDetails(ctx, e.state.Markdown())
 		// A signal still in the inbox would be lost by continuing as new, so
 		// those are handled first.
@@ -92,6 +94,7 @@ func (e *integration) load(ctx workflow.Context) error {
 		Access:      found.Access,
 		Check:       found.Check,
 		WaitingFrom: workflow.Now(ctx),
+		Told:        found.Access,
 	}
 	if e.state.Access == schemas.AccessChecking && !e.leaving() {
 		return e.checkAccess(ctx)

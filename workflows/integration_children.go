@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/google/uuid"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -12,26 +13,33 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
+// tell mails the outcome of an operation.
+func (e *integration) tell(ctx workflow.Context, kind schemas.NoticeKind, operation uuid.UUID) {
+	e.notify(ctx, operation.String(), schemas.NoticeInput{Kind: kind, OperationID: &operation})
+}
+
 // notify starts the mail of an occasion and goes on: a mail server that is
 // down delays the mail and nothing else. The same occasion is never mailed
 // twice, because its workflow ID is taken.
-func (e *integration) notify(ctx workflow.Context, kind schemas.NoticeKind, operation *uuid.UUID) {
-	occasion := e.ref.IntegrationID.String()
-	if operation != nil {
-		occasion = operation.String()
-	}
-	child := beside(ctx, schemas.NoticeWorkflowID(kind, occasion), "mail: "+string(kind),
+func (e *integration) notify(ctx workflow.Context, occasion string, notice schemas.NoticeInput) {
+	notice.OrgID, notice.IntegrationID = e.ref.OrgID, e.ref.IntegrationID
+	child := beside(ctx, schemas.NoticeWorkflowID(notice.Kind, occasion), "mail: "+string(notice.Kind),
 		enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, e.ref)
-	err := workflow.ExecuteChildWorkflow(child, schemas.WorkflowNotice, schemas.NoticeInput{
-		OrgID:         e.ref.OrgID,
-		IntegrationID: e.ref.IntegrationID,
-		OperationID:   operation,
-		Kind:          kind,
-	}).GetChildWorkflowExecution().Get(ctx, nil)
+	err := workflow.ExecuteChildWorkflow(child, schemas.WorkflowNotice, notice).GetChildWorkflowExecution().Get(ctx, nil)
 	var again *temporal.ChildWorkflowExecutionAlreadyStartedError
 	if err != nil && !errors.As(err, &again) {
-		e.needAttention(ctx, "mail "+string(kind), err)
+		e.needAttention(ctx, "mail "+string(notice.Kind), err)
 	}
+}
+
+// askForAccess mails what asks the admins to grant access, and begins to watch
+// for it.
+func (e *integration) askForAccess(ctx workflow.Context, kind schemas.NoticeKind, operation uuid.UUID) error {
+	e.tell(ctx, kind, operation)
+	e.state.Asked = workflow.Now(ctx)
+	e.state.Told = ""
+	e.state.Status = schemas.IntegrationAwaitingAccess
+	return e.checkAccess(ctx)
 }
 
 // checkAccess starts an access check that supersedes any earlier one.
@@ -45,23 +53,51 @@ func (e *integration) checkAccess(ctx workflow.Context) error {
 		enumspb.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING, //nolint:staticcheck // what supersedes it does not exist for children
 		e.ref)
 	return workflow.ExecuteChildWorkflow(child, schemas.WorkflowAccessCheck, schemas.AccessCheckInput{
-		OrgID:         e.ref.OrgID,
-		IntegrationID: e.ref.IntegrationID,
-		Check:         e.state.Check,
+		IntegrationRef: e.ref,
+		Check:          e.state.Check,
 	}).GetChildWorkflowExecution().Get(ctx, nil)
 }
 
-// accessChanged takes the report of the newest access check.
+// accessChanged takes the report of the newest access check, or a writer's hint
+// that its report does not hold any more.
 func (e *integration) accessChanged(ctx workflow.Context, signal schemas.AccessChanged) error {
-	if signal.Check != e.state.Check || e.state.Access != schemas.AccessChecking || e.leaving() {
-		workflow.GetLogger(ctx).Info("Report of a superseded access check ignored", "check", signal.Check)
+	report := signal.Access != schemas.AccessUnknown
+	checking := e.state.Access == schemas.AccessChecking
+	if signal.Check != e.state.Check || report != checking || e.leaving() {
+		workflow.GetLogger(ctx).Info("Old news of access ignored", "check", signal.Check, "access", signal.Access)
 		return nil
+	}
+	if !report {
+		return e.checkAccess(ctx)
 	}
 	e.state.Access = signal.Access
 	if signal.Access == schemas.AccessGranted {
 		e.state.Status = schemas.IntegrationActive
 	}
-	return e.recordAccess(ctx)
+	if err := e.recordAccess(ctx); err != nil {
+		return err
+	}
+	e.tellAccess(ctx)
+	return nil
+}
+
+// tellAccess mails what a check has found, unless the admins know: because
+// nothing has changed, or because it worked at once, while they still read the
+// mail that asked them for it.
+func (e *integration) tellAccess(ctx workflow.Context) {
+	if e.state.Told == e.state.Access {
+		return
+	}
+	e.state.Told = e.state.Access
+	kind := schemas.NoticeAccessDenied
+	if e.state.Access == schemas.AccessGranted {
+		if workflow.Now(ctx).Sub(e.state.Asked) < verifiedAtOnce {
+			return
+		}
+		kind = schemas.NoticeAccessVerified
+	}
+	occasion := fmt.Sprintf("%s/%d", e.ref.IntegrationID, e.state.Check)
+	e.notify(ctx, occasion, schemas.NoticeInput{Kind: kind, Check: e.state.Check})
 }
 
 func (e *integration) recordAccess(ctx workflow.Context) error {

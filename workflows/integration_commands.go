@@ -53,12 +53,11 @@ func (e *integration) updateDestination(ctx workflow.Context, command schemas.Co
 		if err := e.applyExports(ctx); err != nil {
 			return err
 		}
-		e.notify(ctx, schemas.NoticeDestinationUpdated, &op.OperationID)
 		if e.state.Status == schemas.IntegrationProvisioning {
+			e.tell(ctx, schemas.NoticeDestinationUpdated, op.OperationID)
 			return nil // there are no credentials to check access with
 		}
-		e.state.Status = schemas.IntegrationAwaitingAccess
-		return e.checkAccess(ctx)
+		return e.askForAccess(ctx, schemas.NoticeDestinationUpdated, op.OperationID)
 	})
 }
 
@@ -85,13 +84,13 @@ func (e *integration) delete(ctx workflow.Context, command schemas.Command) erro
 		if err := e.stopEverything(ctx); err != nil {
 			return err
 		}
-		if err := workflow.ExecuteActivity(recording(ctx, "revoke credentials"), p.RevokeCredentials, e.ref).Get(ctx, nil); err != nil {
+		if err := workflow.ExecuteActivity(provisioning(ctx, "revoke credentials"), p.RevokeCredentials, e.ref).Get(ctx, nil); err != nil {
 			return err
 		}
 		if err := workflow.ExecuteActivity(recording(ctx, "forget"), a.FinishDelete, op).Get(ctx, nil); err != nil {
 			return err
 		}
-		e.notify(ctx, schemas.NoticeIntegrationDeleted, &op.OperationID)
+		e.tell(ctx, schemas.NoticeIntegrationDeleted, op.OperationID)
 		e.state.Status = schemas.IntegrationDeleted
 		return nil
 	})

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -18,19 +20,36 @@ func (e *integration) requestProvisioning(ctx workflow.Context) {
 	var a *activities.Provisioning
 	requestCtx, cancel := workflow.WithCancel(ctx)
 	e.cancelRequest = cancel
-	e.request = workflow.ExecuteActivity(recording(requestCtx, "ask for credentials"), a.RequestProvisioning, e.ref)
+	e.request = workflow.ExecuteActivity(provisioning(requestCtx, "ask for credentials"), a.RequestProvisioning, e.ref)
 	e.inbox.AddFuture(e.request, func(f workflow.Future) {
 		e.request = nil
 		if err := f.Get(ctx, nil); err != nil {
 			if temporal.IsCanceledError(err) {
 				return
 			}
-			// An operator may still provision by hand, so the wait goes on.
+			// An operator may still provision by hand, or mend what was wrong.
 			e.needAttention(ctx, "ask for credentials", err)
-			e.notify(ctx, schemas.NoticeProvisioningWaiting, nil)
-			e.state.Reminded = true
+			e.remindOperators(ctx)
+			e.state.AskAgain = workflow.Now(ctx).Add(askAgainAfter)
 		}
 		e.state.Requested = true
+	})
+}
+
+// askAgain repeats a request that the provisioner could not fulfil.
+func (e *integration) askAgain(ctx workflow.Context) {
+	if e.again != nil || e.state.AskAgain.IsZero() || e.state.Status != schemas.IntegrationProvisioning {
+		return
+	}
+	wait := e.state.AskAgain.Sub(workflow.Now(ctx))
+	e.again = workflow.NewTimerWithOptions(ctx, max(wait, 0), workflow.TimerOptions{Summary: "ask for credentials again"})
+	e.inbox.AddFuture(e.again, func(f workflow.Future) {
+		if f.Get(ctx, nil) != nil || e.state.Status != schemas.IntegrationProvisioning {
+			return
+		}
+		e.changed = true
+		e.again = nil
+		e.state.Requested, e.state.AskAgain = false, time.Time{}
 	})
 }
 
@@ -46,9 +65,14 @@ func (e *integration) remind(ctx workflow.Context) {
 			return
 		}
 		e.changed = true
-		e.state.Reminded = true
-		e.notify(ctx, schemas.NoticeProvisioningWaiting, nil)
+		e.remindOperators(ctx)
 	})
+}
+
+// remindOperators mails them once in the life of an integration.
+func (e *integration) remindOperators(ctx workflow.Context) {
+	e.state.Reminded = true
+	e.notify(ctx, e.ref.IntegrationID.String(), schemas.NoticeInput{Kind: schemas.NoticeProvisioningWaiting})
 }
 
 // provisioned stores the credentials, tells the admins what to do with them
@@ -57,10 +81,8 @@ func (e *integration) remind(ctx workflow.Context) {
 func (e *integration) provisioned(ctx workflow.Context, signal schemas.Provisioned) error {
 	var a *activities.Integrations
 	op := e.operation(signal.OperationID)
-	input := schemas.StoreCredentialsInput{OperationRef: op, Credentials: signal.Credentials}
+	input := schemas.StoreCredentialsInput{OperationRef: op, Credentials: signal.Credentials, Exclusive: signal.Exclusive}
 	return e.carryOut(ctx, "provisioned", op, a.StoreCredentials, input, func() error {
-		e.state.Status = schemas.IntegrationAwaitingAccess
-		e.notify(ctx, schemas.NoticeIntegrationReady, &op.OperationID)
-		return e.checkAccess(ctx)
+		return e.askForAccess(ctx, schemas.NoticeIntegrationReady, op.OperationID)
 	})
 }

@@ -26,9 +26,13 @@ const (
 	// are left behind: a run that was superseded cannot deliver any more.
 	stopTimeout = 10 * time.Minute
 
-	// probeTimeout bounds one attempt to use a destination: four requests that
-	// the clouds answer within seconds.
-	probeTimeout = time.Minute
+	// provisionTimeout bounds one attempt to have a cloud make an account or
+	// delete it: a few requests.
+	provisionTimeout = time.Minute
+
+	// probeTimeout bounds one attempt to use a destination: some ten requests
+	// that the clouds answer within seconds.
+	probeTimeout = 2 * time.Minute
 
 	// mailTimeout bounds one SMTP conversation.
 	mailTimeout = 2 * time.Minute
@@ -48,6 +52,14 @@ const (
 	// reminderAfter is when operators hear of an integration that nobody has
 	// provisioned.
 	reminderAfter = 24 * time.Hour
+
+	// askAgainAfter is when a provisioner that could not fulfil a request, as its
+	// pool was empty or its configuration wrong, gets it again.
+	askAgainAfter = time.Hour
+
+	// verifiedAtOnce is how soon after the mail that asked for access a grant
+	// needs no mail of its own.
+	verifiedAtOnce = time.Minute
 
 	// windowsPerRun keeps the history of an export that catches up short.
 	windowsPerRun = 50
@@ -77,6 +89,12 @@ func options(queue, summary string, timeout time.Duration) workflow.ActivityOpti
 // succeed, because nothing sensible could be done without them.
 func recording(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, options(schemas.TaskQueueControl, summary, recordTimeout))
+}
+
+// provisioning is for activities that have a cloud make credentials, or take
+// them back.
+func provisioning(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, options(schemas.TaskQueueControl, summary, provisionTimeout))
 }
 
 // applying is for activities that go through a list.

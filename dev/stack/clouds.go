@@ -24,14 +24,22 @@ const (
 	gcpProject        = "auditferry-dev" // of accounts for one integration each
 )
 
-// azurePool are apps for one org each; the first app is shared. An admin tells
-// them by what is before the underscore.
+// azurePoolSize is more than any test has orgs on one stack: an app stays with
+// its org for good.
+const azurePoolSize = 50
+
+// azurePool are apps for one org each, beside the first one, which is shared. An
+// admin tells them by what is before the underscore.
 func azurePool() []cloudsim.AzureApp {
-	return []cloudsim.AzureApp{
-		{ClientID: "7c1d9a40-3a52-4a0e-9a57-2f6f0c3b1d01", ClientSecret: "auditferry-dev-pool-secret-1", Name: "auditferrypool1_x1"},
-		{ClientID: "7c1d9a40-3a52-4a0e-9a57-2f6f0c3b1d02", ClientSecret: "auditferry-dev-pool-secret-2", Name: "auditferrypool2_x2"},
-		{ClientID: "7c1d9a40-3a52-4a0e-9a57-2f6f0c3b1d03", ClientSecret: "auditferry-dev-pool-secret-3", Name: "auditferrypool3_x3"},
+	apps := make([]cloudsim.AzureApp, azurePoolSize)
+	for i := range apps {
+		apps[i] = cloudsim.AzureApp{
+			ClientID:     fmt.Sprintf("7c1d9a40-3a52-4a0e-9a57-2f6f0c3b1d%02x", i+1),
+			ClientSecret: fmt.Sprintf("auditferry-dev-pool-secret-%d", i+1),
+			Name:         fmt.Sprintf("auditferrypool%d_x%d", i+1, i+1),
+		}
 	}
+	return apps
 }
 
 // StartClouds runs the cloud simulator in this process, in front of the stores
@@ -73,9 +81,19 @@ func (s *Stack) StartClouds(ctx context.Context) error {
 	return nil
 }
 
-// writeAzurePool writes the pool as a worker reads it: a list of apps with
-// their secrets.
+// writeAzurePool writes the pool to where the worker reads it.
 func (s *Stack) writeAzurePool() error {
+	file := filepath.Join(s.dir, "clouds", "azure-apps.json")
+	if err := WriteAzurePool(file); err != nil {
+		return err
+	}
+	s.AzureAppPoolFile = file
+	return nil
+}
+
+// WriteAzurePool writes the pool as a worker reads it: a list of apps with
+// their secrets.
+func WriteAzurePool(file string) error {
 	type app struct {
 		ClientID     string `json:"client_id"`
 		ClientSecret string `json:"client_secret"` // #nosec G117 -- of a simulated cloud
@@ -89,10 +107,8 @@ func (s *Stack) writeAzurePool() error {
 	if err != nil {
 		return fmt.Errorf("write the pool of Azure apps: %w", err)
 	}
-	file := filepath.Join(s.dir, "clouds", "azure-apps.json")
 	if err := os.WriteFile(file, append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write the pool of Azure apps: %w", err)
 	}
-	s.AzureAppPoolFile = file
 	return nil
 }

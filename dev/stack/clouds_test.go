@@ -26,7 +26,7 @@ func TestCloudIdentities(t *testing.T) {
 	text, err := os.ReadFile(s.AzureAppPoolFile)
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(text, &apps))
-	require.Len(t, apps, 3)
+	require.Greater(t, len(apps), 1)
 	tenant := uuid.NewString()
 	for _, app := range apps {
 		require.NotEmpty(t, app.ClientSecret)
@@ -52,7 +52,7 @@ func TestWorkerReadsItsIdentities(t *testing.T) {
 		apps    int
 		project string
 	}{
-		{"of single orgs", nil, 3, "auditferry-dev"},
+		{"of single orgs", nil, 50, "auditferry-dev"},
 		{"shared", stack.SharedIdentities(), 0, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -50,6 +50,7 @@ func (s Signaler) deliver(ctx context.Context, op schemas.Operation) error {
 		return send(ctx, s.Client, op, schemas.SignalProvisioned, schemas.Provisioned{
 			OperationID: op.ID,
 			Credentials: *op.Params.Credentials,
+			Exclusive:   op.Params.Exclusive,
 		})
 	case schemas.OpUpdateDestination:
 		return send(ctx, s.Client, op, schemas.SignalUpdateDestination, command)
@@ -60,6 +61,20 @@ func (s Signaler) deliver(ctx context.Context, op schemas.Operation) error {
 	default:
 		return fmt.Errorf("an integration does not know the operation kind %q", op.Kind)
 	}
+}
+
+// LookAgain asks the workflow of an integration for another access check, unless
+// one has begun since the given one. An integration whose workflow is not
+// running is not there to look.
+func (s Signaler) LookAgain(ctx context.Context, integration schemas.IntegrationRef, check int) error {
+	id := schemas.IntegrationWorkflowID(integration.IntegrationID)
+	err := s.Client.SignalWorkflow(ctx, id, "", schemas.SignalAccessChanged.Name,
+		schemas.AccessChanged{Check: check, Access: schemas.AccessUnknown})
+	var absent *serviceerror.NotFound
+	if err != nil && !errors.As(err, &absent) {
+		return fmt.Errorf("signal integration %s to look at its access again: %w", integration.IntegrationID, err)
+	}
+	return nil
 }
 
 // send is a function and not a method because only functions can tie a
