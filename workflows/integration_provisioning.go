@@ -71,6 +71,9 @@ func (e *integration) remind(ctx workflow.Context) {
 
 // remindOperators mails them once in the life of an integration.
 func (e *integration) remindOperators(ctx workflow.Context) {
+	if e.state.Reminded {
+		return
+	}
 	e.state.Reminded = true
 	e.notify(ctx, e.ref.IntegrationID.String(), schemas.NoticeInput{Kind: schemas.NoticeProvisioningWaiting})
 }
