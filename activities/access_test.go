@@ -17,9 +17,9 @@ import (
 // checking is an integration whose first access check is under way.
 func (b *bundle) checking(change ...func(*schemas.Integration)) (*activities.Access, schemas.ProbeInput) {
 	b.t.Helper()
-	i := b.addIntegration("s3://acme-logs/audit/", change...)
+	i := b.addIntegration("s3://acme-logs/audit/", append([]func(*schemas.Integration){awaiting}, change...)...)
 	b.setCheck(i.ID, 1)
-	return &activities.Access{Store: b.Store, Destinations: b.cloud},
+	return &activities.Access{Store: b.Store, Places: b.places()},
 		schemas.ProbeInput{IntegrationRef: ref(i), Check: 1, Attempt: 3, NextTryIn: 90 * time.Second}
 }
 
@@ -40,7 +40,13 @@ func TestProbeGranted(t *testing.T) {
 	require.True(t, i.Report.Granted)
 	require.Equal(t, 3, i.Report.Attempt)
 	require.Nil(t, i.Report.NextTryAt)
-	require.Len(t, i.Report.Steps, 4)
+	names := make([]schemas.Step, len(i.Report.Steps))
+	for n, step := range i.Report.Steps {
+		names[n] = step.Name
+	}
+	require.Equal(t, []schemas.Step{
+		schemas.StepAuthenticate, schemas.StepOwner, schemas.StepWrite, schemas.StepList, schemas.StepDelete,
+	}, names)
 	require.WithinDuration(t, time.Now(), i.Report.CheckedAt, time.Minute)
 	require.Empty(t, b.cloud.Objects(i.Destination), "the marker is gone")
 }
@@ -82,7 +88,7 @@ func TestProbeRefused(t *testing.T) {
 			require.False(t, report.Granted)
 			failure, failed := report.Failure()
 			require.True(t, failed)
-			require.Equal(t, "write", failure.Name)
+			require.Equal(t, schemas.StepWrite, failure.Name)
 			require.Equal(t, test.kind, failure.Kind)
 			require.Equal(t, "TheCode", failure.Code)
 			if test.final {
@@ -99,10 +105,10 @@ func TestProbeOfWhatCannotBeOpened(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	a, in := b.checking()
-	a.Destinations = closed{&destination.Error{Kind: schemas.KindInvalid, Op: "open", Place: "s3://acme-logs/audit/", Message: "no such role"}}
+	a.Places.Destinations = closed{&destination.Error{Kind: schemas.KindInvalid, Op: "open", Place: "s3://acme-logs/audit/", Message: "no such role"}}
 	require.Equal(t, schemas.ProbeResult{Kind: schemas.KindInvalid, Final: true}, must[schemas.ProbeResult](t, a.Probe, in))
 	failure, _ := b.integration(in.IntegrationID).Report.Failure()
-	require.Contains(t, failure.Message, "no such role")
+	require.Contains(t, failure.Explanation, "no such role")
 }
 
 // closed is an opener that opens nothing.
@@ -170,7 +176,7 @@ func TestProbeOpensWithTheIntegrationsCredentials(t *testing.T) {
 	b := setup(t)
 	a, in := b.checking()
 	opener := &recordingOpener{Memory: b.cloud}
-	a.Destinations = opener
+	a.Places.Destinations = opener
 	must[schemas.ProbeResult](t, a.Probe, in)
 	i := b.integration(in.IntegrationID)
 	require.Equal(t, destination.Target{

@@ -160,7 +160,7 @@ func TestRetarget(t *testing.T) {
 	i := b.addIntegration("s3://acme-logs/old/")
 	e := b.addExport(i, "all")
 	to := parse(t, "s3://acme-new/")
-	b.cloud.AddBucket(to)
+	b.claim(i, to)
 	a := b.exports()
 	b.append(10, 10)
 
@@ -176,7 +176,7 @@ func TestRetarget(t *testing.T) {
 	require.Equal(t, to, failed.window().Destination)
 	failed.fail()
 	third := parse(t, "s3://acme-third/")
-	b.cloud.AddBucket(third)
+	b.claim(i, third)
 	b.changeExport(e.ID, func(e *schemas.Export) { e.Destination = third })
 	next := b.begin(a, e)
 	require.Equal(t, failed.window().ID, next.window().ID)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,12 +30,13 @@ type bundle struct {
 	ownerURL string
 	org      uuid.UUID
 	cloud    *destination.Memory
+	watcher  *watcher
 }
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	store, ownerURL, _ := postgrestest.New(t)
-	b := &bundle{Store: store, t: t, ownerURL: ownerURL, cloud: destination.NewMemory()}
+	b := &bundle{Store: store, t: t, ownerURL: ownerURL, cloud: destination.NewMemory(), watcher: &watcher{}}
 	b.org = b.addOrg("Acme")
 	return b
 }
@@ -108,8 +110,12 @@ func (b *bundle) asOwner(sql string, args ...any) {
 	require.NoError(b.t, err)
 }
 
+// bucketOwner has every bucket that a test gives to nobody else.
+const bucketOwner = "123456789012"
+
 // addIntegration adds an active integration on AWS with its credentials, and
-// its bucket.
+// its bucket. Unless a change takes that back, its identity is its own and a
+// probe was let into the place.
 func (b *bundle) addIntegration(place string, change ...func(*schemas.Integration)) schemas.Integration {
 	b.t.Helper()
 	i := schemas.Integration{
@@ -117,6 +123,7 @@ func (b *bundle) addIntegration(place string, change ...func(*schemas.Integratio
 		Grant:       schemas.Grant{RoleARN: "arn:aws:iam::123456789012:role/auditferry"},
 		Provisioner: schemas.ProvisionerAuto, Credentials: awsCredentials("first"),
 		Status: schemas.IntegrationActive, Access: schemas.AccessGranted,
+		Ownership: schemas.Ownership{State: schemas.OwnershipImplied},
 	}
 	for _, c := range change {
 		c(&i)
@@ -126,14 +133,46 @@ func (b *bundle) addIntegration(place string, change ...func(*schemas.Integratio
 		if err := tx.InsertIntegration(ctx, i); err != nil {
 			return err
 		}
-		return tx.ClaimDestination(ctx, i.ID, i.Destination)
+		if err := tx.ClaimDestination(ctx, i.ID, i.Destination); err != nil || i.Access != schemas.AccessGranted || i.Credentials == nil {
+			return err
+		}
+		verified, err := tx.VerifyClaim(ctx, i.ID, i.Destination, bucketOwner, *i.Credentials)
+		require.True(b.t, verified)
+		return err
 	})
 	return i
+}
+
+// awaiting is a change for addIntegration: the admin has not granted access yet.
+func awaiting(i *schemas.Integration) {
+	i.Status, i.Access = schemas.IntegrationAwaitingAccess, schemas.AccessUnknown
+}
+
+// sharing is a change for addIntegration: other orgs have the identity, too.
+func sharing(i *schemas.Integration) {
+	awaiting(i)
+	i.Ownership = schemas.Ownership{}
+}
+
+// claim has an integration claim one more place, and makes its bucket.
+func (b *bundle) claim(i schemas.Integration, place schemas.Destination) {
+	b.t.Helper()
+	b.cloud.AddBucket(place)
+	b.in(func(ctx context.Context, tx *postgres.Tx) error { return tx.ClaimDestination(ctx, i.ID, place) })
+}
+
+// claimed is what is known of the place that an integration delivers to.
+func (b *bundle) claimed(i schemas.Integration) postgres.Claim {
+	b.t.Helper()
+	return read(b, func(ctx context.Context, tx *postgres.Tx) (postgres.Claim, error) {
+		return tx.Claim(ctx, i.ID, i.Destination)
+	})
 }
 
 // unprovisioned is a change for addIntegration.
 func unprovisioned(i *schemas.Integration) {
 	i.Credentials, i.Status, i.Access = nil, schemas.IntegrationProvisioning, schemas.AccessUnknown
+	i.Ownership = schemas.Ownership{}
 }
 
 func awsCredentials(externalID string) *schemas.Credentials {
@@ -236,13 +275,45 @@ func (b *bundle) isFree(place schemas.Destination) bool {
 	return false
 }
 
+// watcher notes who is to look at access again.
+type watcher struct {
+	mu    sync.Mutex
+	asked []asked
+	fail  error
+}
+
+type asked struct {
+	integration schemas.IntegrationRef
+	check       int
+}
+
+func (w *watcher) LookAgain(_ context.Context, integration schemas.IntegrationRef, check int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = append(w.asked, asked{integration, check})
+	return w.fail
+}
+
+// looks gives what the watcher was asked since the last time.
+func (w *watcher) looks() []asked {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	looks := w.asked
+	w.asked = nil
+	return looks
+}
+
+func (b *bundle) places() *activities.Places {
+	return &activities.Places{Store: b.Store, Destinations: b.cloud, Watcher: b.watcher}
+}
+
 // exports are the activities under test, with limits that one test can reach.
 func (b *bundle) exports(change ...func(*activities.Limits)) *activities.Exports {
 	limits := activities.Limits{WindowRows: 1000, PartBytes: 4096, Parallel: 2, SpillBytes: 1024, TempDir: b.t.TempDir()}
 	for _, c := range change {
 		c(&limits)
 	}
-	return &activities.Exports{Store: b.Store, Destinations: b.cloud, Limits: limits}
+	return &activities.Exports{Store: b.Store, Places: b.places(), Limits: limits}
 }
 
 func oneByOne(l *activities.Limits) { l.Parallel = 1 }
