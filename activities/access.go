@@ -75,12 +75,37 @@ func (a *Access) record(ctx context.Context, integration schemas.Integration, cl
 	err = a.Store.InOrg(ctx, integration.OrgID, func(tx *postgres.Tx) error {
 		current, err := tx.RecordAttempt(ctx, integration.ID, report)
 		superseded = !current
-		if err != nil || superseded || !report.Granted {
+		if err != nil || superseded {
 			return err
 		}
-		verified, err := tx.VerifyClaim(ctx, integration.ID, claim.Destination, report.Owner, *integration.Credentials)
-		superseded = !verified // a check with the new credentials is on its way
-		return err
+		if report.Granted {
+			verified, err := tx.VerifyClaim(ctx, integration.ID, claim.Destination, report.Owner, *integration.Credentials)
+			superseded = !verified // a check with the new credentials is on its way
+			if err != nil || superseded {
+				return err
+			}
+		}
+		return auditAccess(ctx, tx, integration, report)
 	})
 	return superseded, err
+}
+
+// auditAccess records what a check has found, when it has found something new:
+// a cloud that says the same for an hour says it once.
+func auditAccess(ctx context.Context, tx *postgres.Tx, integration schemas.Integration, report schemas.AccessReport) error {
+	failure, failed := report.Failure()
+	if last := integration.Report; last != nil && last.Check == report.Check {
+		before, _ := last.Failure()
+		if before.Name == failure.Name && before.Code == failure.Code {
+			return nil
+		}
+	}
+	details := map[string]any{"destination": integration.Destination, "check": report.Check}
+	if !failed {
+		event := schemas.Event{Action: "auditferry.integration.access_granted", Outcome: schemas.OutcomeSuccess}
+		return record(ctx, tx, integration, event, details)
+	}
+	details["step"], details["code"] = failure.Name, failure.Code
+	event := schemas.Event{Action: "auditferry.integration.access_refused", Outcome: schemas.OutcomeFailure, Reason: failure.Explanation}
+	return record(ctx, tx, integration, event, details)
 }

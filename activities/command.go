@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -46,22 +47,22 @@ func lockCommand(ctx context.Context, tx *postgres.Tx, in schemas.OperationRef, 
 
 // audit records what the service itself did as an event of the org.
 func audit(ctx context.Context, tx *postgres.Tx, action string, integration schemas.Integration) error {
-	id, err := uuid.NewV7()
-	if err != nil {
+	return record(ctx, tx, integration, schemas.Event{Action: action, Outcome: schemas.OutcomeSuccess}, nil)
+}
+
+// record completes an event about an integration, and appends it.
+func record(ctx context.Context, tx *postgres.Tx, integration schemas.Integration, event schemas.Event, details map[string]any) (err error) {
+	if event.ID, err = uuid.NewV7(); err != nil {
 		return fmt.Errorf("make an event ID: %w", err)
 	}
-	metadata, err := json.Marshal(map[string]any{"cloud": integration.Cloud})
-	if err != nil {
+	metadata := map[string]any{"cloud": integration.Cloud}
+	maps.Copy(metadata, details)
+	if event.Metadata, err = json.Marshal(metadata); err != nil {
 		return fmt.Errorf("serialize metadata: %w", err)
 	}
-	_, err = tx.AppendEvents(ctx, []schemas.Event{{
-		ID:         id,
-		OccurredAt: time.Now().UTC(),
-		Action:     action,
-		Actor:      schemas.Actor{Type: "service", ID: "auditferry", Name: "Auditferry"},
-		Targets:    []schemas.Target{{Type: "integration", ID: integration.ID.String(), Name: integration.Name}},
-		Outcome:    schemas.OutcomeSuccess,
-		Metadata:   metadata,
-	}})
+	event.OccurredAt = time.Now().UTC()
+	event.Actor = schemas.Actor{Type: "service", ID: "auditferry", Name: "Auditferry"}
+	event.Targets = []schemas.Target{{Type: "integration", ID: integration.ID.String(), Name: integration.Name}}
+	_, err = tx.AppendEvents(ctx, []schemas.Event{event})
 	return err
 }
