@@ -118,7 +118,7 @@ func (o *org) integrate(cloud schemas.Cloud) *ferry {
 	require.NoError(o.t, err)
 	f.integration = id
 	if cloud == schemas.GCP {
-		o.provision(f, gcpCredentials())
+		o.provision(f, o.serviceAccount("exporter"), true)
 	}
 	o.done(op, nil)
 	f.credentials, err = o.admin.Credentials(o.ctx, id)
@@ -126,15 +126,23 @@ func (o *org) integrate(cloud schemas.Cloud) *ferry {
 	return f
 }
 
-func gcpCredentials() schemas.Credentials {
+// serviceAccount is one that the vendor has made for this org.
+func (o *org) serviceAccount(name string) schemas.Credentials {
+	o.t.Helper()
+	email := fmt.Sprintf("%s-%s@auditferry-dev.iam.gserviceaccount.com", name, o.name)
+	require.NoError(o.t, o.Clouds.CreateServiceAccount(email))
+	return schemas.Credentials{GCP: &schemas.GCPCredentials{ServiceAccount: email}}
+}
+
+// sharedAccount is one that the vendor gives to every org that wants it.
+func sharedAccount() schemas.Credentials {
 	return schemas.Credentials{GCP: &schemas.GCPCredentials{ServiceAccount: "exporter@auditferry-dev.iam.gserviceaccount.com"}}
 }
 
-func (o *org) provision(f *ferry, credentials schemas.Credentials) {
+func (o *org) provision(f *ferry, credentials schemas.Credentials, exclusive bool) {
 	o.t.Helper()
 	integration, err := o.admin.Integration(o.ctx, f.integration)
 	require.NoError(o.t, err)
-	const exclusive = false // one account serves all orgs of these tests
 	o.done(o.vendor.Provision(o.ctx, integration, credentials, exclusive))
 }
 

@@ -97,15 +97,18 @@ func provisioningWait(o *org) {
 	_, err = o.admin.Credentials(o.ctx, id)
 	require.ErrorContains(o.t, err, "409")
 
-	o.provision(f, gcpCredentials())
+	waiting, err := o.vendor.ProvisioningRequests(o.ctx)
+	require.NoError(o.t, err)
+	require.Contains(o.t, fmt.Sprint(waiting), id.String(), "operators find it")
+	account := o.serviceAccount("first")
+	o.provision(f, account, true)
 	o.done(op, nil)
-	o.provision(f, gcpCredentials())
+	o.provision(f, account, true)
 	_, err = o.inbox.Await(o.ctx, o.mail, "Grant access", 1)
 	require.NoError(o.t, err)
 	o.record("provisioning-wait", schemas.IntegrationWorkflowID(id))
 
-	rotated := schemas.Credentials{GCP: &schemas.GCPCredentials{ServiceAccount: "rotated@auditferry-dev.iam.gserviceaccount.com"}}
-	o.provision(f, rotated)
+	o.provision(f, o.serviceAccount("rotated"), true)
 	_, err = o.inbox.Await(o.ctx, o.mail, "Grant access", 2)
 	require.NoError(o.t, err)
 }
@@ -254,7 +257,7 @@ func unknownSignals(o *org) {
 	}
 	require.NoError(o.t, o.temporal.SignalWorkflow(o.ctx, id, "", schemas.SignalDelete.Name, "nonsense"))
 	require.NoError(o.t, o.temporal.SignalWorkflow(o.ctx, id, "", schemas.SignalProvisioned.Name,
-		schemas.Provisioned{OperationID: uuid.New(), Credentials: gcpCredentials()}))
+		schemas.Provisioned{OperationID: uuid.New(), Credentials: sharedAccount()}))
 	o.done(o.admin.CheckAccess(o.ctx, f.integration, false)) // comes after them, and works
 	f.awaitAccess()
 	credentials, err := o.admin.Credentials(o.ctx, f.integration)

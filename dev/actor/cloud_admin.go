@@ -65,15 +65,15 @@ func (c CloudAdmin) Prepare(ctx context.Context, places ...schemas.Destination) 
 }
 
 // Allow does what the reference document tells the cloud's admin to do with the
-// credentials. The grants take effect after the delay, where the cloud has one.
+// credentials. The grants take effect after the delay.
 func (c CloudAdmin) Allow(ctx context.Context, credentials schemas.Credentials, delay time.Duration, places ...schemas.Destination) error {
 	switch place := places[0]; place.Cloud {
 	case schemas.AWS:
-		return c.Stack.Clouds.PutRole(ctx, cloudsim.Role{
+		return c.Stack.Clouds.PutRoleAfter(ctx, cloudsim.Role{
 			ARN:              c.Grant(schemas.AWS).RoleARN,
 			TrustPolicy:      trustPolicy(credentials.AWS.IAMUserARN, credentials.AWS.ExternalID),
 			PermissionPolicy: permissionPolicy(places),
-		})
+		}, delay)
 	case schemas.Azure:
 		if err := c.acceptConsent(ctx, credentials.Azure.ConsentURL); err != nil {
 			return err
