@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -28,6 +27,7 @@ func TestStories(t *testing.T) {
 					})
 				}
 			})
+			s.requirePermitted(t)
 		})
 	}
 }
@@ -37,7 +37,20 @@ var stories = map[string]func(*org){
 	"deliver to azure":                func(o *org) { deliver(o, schemas.Azure, schemas.CompressionZstd) },
 	"deliver to gcp":                  func(o *org) { deliver(o, schemas.GCP, schemas.CompressionNone) },
 	"provisioning wait":               provisioningWait,
-	"late grant":                      lateGrant,
+	"late grant on aws":               func(o *org) { lateGrant(o, schemas.AWS) },
+	"late grant on azure":             func(o *org) { lateGrant(o, schemas.Azure) },
+	"late grant on gcp":               func(o *org) { lateGrant(o, schemas.GCP) },
+	"access lost":                     accessLost,
+	"shared identity":                 sharedIdentity,
+	"setup guide":                     setupGuide,
+	"attack: another's destination":   attackDestination,
+	"attack: another's role":          attackRole,
+	"attack: another's tenant":        attackTenant,
+	"attack: another's bucket":        attackBucket,
+	"attack: a shared account":        attackSharedBucket,
+	"attack: an open role":            attackOpenRole,
+	"attack: another owner":           attackOwner,
+	"attack: another's IDs":           attackIDs,
 	"update with pause":               updateWithPause,
 	"update with retarget":            updateWithRetarget,
 	"delete with pause":               deleteWithPause,
@@ -111,26 +124,6 @@ func provisioningWait(o *org) {
 	o.provision(f, o.serviceAccount("rotated"), true)
 	_, err = o.inbox.Await(o.ctx, o.mail, "Grant access", 2)
 	require.NoError(o.t, err)
-}
-
-// lateGrant: the reference allows an export to be scheduled right after
-// provisioning; it ends delivered with no person touching it, and nothing
-// failed while the grant was on its way.
-func lateGrant(o *org) {
-	newest := o.report(100)
-	f := o.integrate(schemas.Azure)
-	f.schedule(schemas.CompressionNone)
-	f.grant(6 * time.Second)
-	f.awaitDelivered(newest)
-	f.awaitAccess()
-	f.requireExactlyOnce()
-	runs, err := o.admin.Runs(o.ctx, f.export.ID)
-	require.NoError(o.t, err)
-	for _, run := range runs {
-		require.NotEqual(o.t, schemas.RunFailed, run.Status, run.Error)
-	}
-	o.record("late-grant", schemas.AccessCheckWorkflowID(f.integration))
-	o.record("export-with-retry", newestRun(runs[len(runs)-1:]).WorkflowID)
 }
 
 func updateWithPause(o *org) {

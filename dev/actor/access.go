@@ -2,9 +2,11 @@ package actor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -36,9 +38,9 @@ func (a Admin) ProveOwnership(ctx context.Context, integration uuid.UUID, code s
 }
 
 // all reads every page of a list.
-func all[T any](ctx context.Context, c caller, path string) ([]T, error) {
+func all[T any](ctx context.Context, c caller, path string, filters ...string) ([]T, error) {
 	var items []T
-	query := "?limit=200"
+	query := "?limit=200" + strings.Join(filters, "")
 	for {
 		var page struct {
 			Items      []T    `json:"items"`
@@ -52,6 +54,21 @@ func all[T any](ctx context.Context, c caller, path string) ([]T, error) {
 		if page.NextCursor == "" {
 			return items, nil
 		}
-		query = "?limit=200&cursor=" + url.QueryEscape(page.NextCursor)
+		query = "?limit=200" + strings.Join(filters, "") + "&cursor=" + url.QueryEscape(page.NextCursor)
 	}
+}
+
+// Events lists the org's audit events of one action, newest first.
+func (a Admin) Events(ctx context.Context, action string) ([]schemas.RecordedEvent, error) {
+	return all[schemas.RecordedEvent](ctx, a.caller, "/v1/events", "&action="+url.QueryEscape(action))
+}
+
+// Status is what the API answers to any request at all of the admin's.
+func (a Admin) Status(ctx context.Context, method, path string, in any) (int, error) {
+	err := a.call(ctx, method, path, in, nil)
+	var problem *Problem
+	if errors.As(err, &problem) {
+		return problem.Status, nil
+	}
+	return http.StatusOK, err
 }

@@ -89,6 +89,13 @@ func (c CloudAdmin) Allow(ctx context.Context, credentials schemas.Credentials, 
 	}
 }
 
+// SetRole gives the role of the org's AWS account both its policies, at once.
+func (c CloudAdmin) SetRole(ctx context.Context, trust, permission string) error {
+	return c.Stack.Clouds.PutRole(ctx, cloudsim.Role{
+		ARN: c.Grant(schemas.AWS).RoleARN, TrustPolicy: trust, PermissionPolicy: permission,
+	})
+}
+
 // acceptConsent goes to the consent URL and clicks Accept.
 func (c CloudAdmin) acceptConsent(ctx context.Context, consentURL string) error {
 	ca, err := os.ReadFile(c.Stack.Clouds.Endpoints().CAFile)

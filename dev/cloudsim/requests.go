@@ -1,6 +1,7 @@
 package cloudsim
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -30,12 +31,22 @@ type Request struct {
 type requestLog struct {
 	mu       sync.Mutex
 	requests []Request
+	used     map[Permission]Request // the first request that needed it; never forgotten
 }
+
+// Permission is one permission of one cloud, in the cloud's own words.
+type Permission struct{ Cloud, Name string }
 
 func (l *requestLog) add(r Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r.Time = time.Now()
+	if permission := (Permission{r.Cloud, r.Permission}); l.used[permission] == (Request{}) {
+		if l.used == nil {
+			l.used = map[Permission]Request{}
+		}
+		l.used[permission] = r
+	}
 	if len(l.requests) == maxRequests {
 		l.requests = slices.Delete(l.requests, 0, maxRequests/10)
 	}
@@ -71,6 +82,14 @@ func (w *recorder) WriteHeader(status int) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Permissions returns every permission that a request has needed since the
+// start, each with the first such request.
+func (s *Server) Permissions() map[Permission]Request {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return maps.Clone(s.log.used)
+}
 
 // Requests returns the latest requests, oldest first. A request is there
 // before its answer is.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/auditferry/auditferry/dev/actor"
 	"github.com/auditferry/auditferry/schemas"
@@ -12,7 +14,7 @@ import (
 // tell plays the chapters in order.
 func (t *tale) tell(ctx context.Context) (Result, error) {
 	for _, chapter := range []func(context.Context) error{
-		t.welcome, t.integrate, t.grant, t.export, t.move, t.leave, t.afterwards,
+		t.welcome, t.integrate, t.grant, t.export, t.watch, t.arrive, t.move, t.leave, t.afterwards,
 	} {
 		if err := chapter(ctx); err != nil {
 			return Result{}, err
@@ -79,22 +81,58 @@ func (t *tale) grant(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := t.clouds.Allow(ctx, credentials, 0, f.places[0], t.clouds.Destination(cloud, "archive")); err != nil {
+		if err := t.clouds.Allow(ctx, credentials, grantDelays[cloud], f.places[0], t.clouds.Destination(cloud, "archive")); err != nil {
 			return err
 		}
-		t.say("The admin of %s grants access.", cloud)
-	}
-	for _, cloud := range schemas.Clouds() {
-		if err := t.admin.AwaitAccess(ctx, t.ferries[cloud].integration); err != nil {
-			return err
-		}
-		t.say("Auditferry finds that it may write to %s.", t.ferries[cloud].places[0])
+		t.say("The admin of %s grants access; the cloud takes %s until that has an effect.", cloud, grantDelays[cloud])
 	}
 	return nil
 }
 
-// export schedules one export per cloud, each compressed in another way, and
-// waits for the schedule to deliver.
+// grantDelays is how long the clouds take until a grant has an effect: seconds
+// instead of the minutes of real life.
+var grantDelays = map[schemas.Cloud]time.Duration{
+	schemas.AWS: 5 * time.Second, schemas.Azure: 20 * time.Second, schemas.GCP: 10 * time.Second,
+}
+
+// watch waits until access is granted everywhere, and tells what was tried.
+func (t *tale) watch(ctx context.Context) error {
+	for _, cloud := range schemas.Clouds() {
+		f := t.ferries[cloud]
+		if err := t.admin.AwaitAccess(ctx, f.integration); err != nil {
+			return err
+		}
+		t.say("Auditferry finds that it may write to %s. What it tried:", f.places[0])
+		attempts, err := t.admin.AccessAttempts(ctx, f.integration)
+		if err != nil {
+			return err
+		}
+		if !attempts[0].Granted || attempts[len(attempts)-1].Granted {
+			return fmt.Errorf("access to %s should be refused at first and granted at last: %+v", cloud, attempts)
+		}
+		for _, attempt := range slices.Backward(attempts) {
+			fmt.Fprintf(t.out, "            %s\n", t.line(attempt))
+		}
+	}
+	return nil
+}
+
+// line is one attempt of an access check as the timeline shows it.
+func (t *tale) line(attempt schemas.AccessReport) string {
+	at := attempt.CheckedAt.Sub(t.began).Seconds()
+	failure, failed := attempt.Failure()
+	if !failed {
+		return fmt.Sprintf("%5.1f s  granted", at)
+	}
+	next := "no further try"
+	if attempt.NextTryAt != nil {
+		next = fmt.Sprintf("next try in %.0f s", attempt.NextTryAt.Sub(attempt.CheckedAt).Seconds())
+	}
+	return fmt.Sprintf("%5.1f s  %s: %s (%s), %s", at, failure.Name, failure.Kind, failure.Code, next)
+}
+
+// export schedules one export per cloud, each compressed in another way. The
+// grants are still on their way then.
 func (t *tale) export(ctx context.Context) error {
 	compressions := map[schemas.Cloud]schemas.Compression{
 		schemas.AWS: schemas.CompressionGzip, schemas.Azure: schemas.CompressionZstd, schemas.GCP: schemas.CompressionNone,
@@ -116,6 +154,11 @@ func (t *tale) export(ctx context.Context) error {
 		f.slug = export.Slug
 		t.say("The admin schedules an export to %s every %s, compression %s.", cloud, every, compressions[cloud])
 	}
+	return nil
+}
+
+// arrive shows that what was scheduled too early is delivered all the same.
+func (t *tale) arrive(ctx context.Context) error {
 	return t.delivered(ctx, schemas.Clouds()...)
 }
 
