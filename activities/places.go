@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.temporal.io/sdk/activity"
 
@@ -121,7 +122,9 @@ func refusedToOpen(err error) (schemas.AccessReport, error) {
 }
 
 // enter opens a place for writing. A place that no probe has been let into yet
-// is probed first, so that an export waits for nobody but the cloud.
+// is probed first, so that an export waits for nobody but the cloud. So is one
+// that wants a proof: a probe that began while the identity was the org's own
+// may have been let in since.
 func (p *Places) enter(ctx context.Context, integration schemas.Integration, at schemas.Destination) (destination.Destination, error) {
 	if integration.Credentials == nil {
 		return nil, errNoCredentials(at)
@@ -137,7 +140,7 @@ func (p *Places) enter(ctx context.Context, integration schemas.Integration, at 
 	if err != nil {
 		return nil, err
 	}
-	if claim.VerifiedAt == nil {
+	if claim.VerifiedAt == nil || challengeFor(integration, claim) != nil {
 		if err := p.verify(ctx, integration, &claim); err != nil {
 			return nil, err
 		}
@@ -191,21 +194,32 @@ func sentences(explanation, fix string) string {
 // although it is said to be denied.
 func (p *Places) reconsider(ctx context.Context, integration schemas.Integration, found error) {
 	kind := destination.KindOf(found)
-	refused := kind == schemas.KindDenied || kind == schemas.KindNotFound
-	if refused && integration.Access == schemas.AccessGranted || found == nil && integration.Access == schemas.AccessDenied {
-		p.lookAgain(ctx, integration)
+	switch {
+	case found == nil:
+		p.lookAgain(ctx, integration, schemas.AccessDenied)
+	case kind == schemas.KindDenied || kind == schemas.KindNotFound:
+		p.lookAgain(ctx, integration, schemas.AccessGranted)
 	}
 }
 
-// lookAgain is a hint, given again with every attempt until it is heard; what
-// the writer itself found counts more than a hint that was lost.
-func (p *Places) lookAgain(ctx context.Context, integration schemas.Integration) {
+// lookAgain asks for another look at access, if it is said to be one of these;
+// none given, whatever is said. It goes by what is said now: a writer may have
+// begun long before the last check. It is a hint, given again with every attempt
+// until it is heard; what the writer itself found counts more than a hint that
+// was lost.
+func (p *Places) lookAgain(ctx context.Context, integration schemas.Integration, said ...schemas.Access) {
 	ref := schemas.IntegrationRef{OrgID: integration.OrgID, IntegrationID: integration.ID}
 	var check int
 	err := p.Store.InOrg(ctx, integration.OrgID, func(tx *postgres.Tx) (err error) {
-		check, err = tx.AccessCheck(ctx, integration.ID)
+		if check, err = tx.AccessCheck(ctx, integration.ID); err != nil {
+			return err
+		}
+		integration, err = tx.Integration(ctx, integration.ID)
 		return err
 	})
+	if err == nil && len(said) > 0 && !slices.Contains(said, integration.Access) {
+		return
+	}
 	if err == nil {
 		err = p.Watcher.LookAgain(ctx, ref, check)
 	}
