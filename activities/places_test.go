@@ -1,0 +1,356 @@
+package activities_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/auditferry/auditferry/activities"
+	"github.com/auditferry/auditferry/internal/destination"
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// delivering is a run that is about to write ten events in one part to a new
+// integration's place.
+func (b *bundle) delivering(change ...func(*schemas.Integration)) (schemas.Integration, *run) {
+	b.t.Helper()
+	i := b.addIntegration("s3://acme-logs/audit/", change...)
+	e := b.addExport(i, "all")
+	b.append(10, 10)
+	return i, b.begin(b.exports(), e)
+}
+
+const marker = "audit/_auditferry/access-check"
+
+// requests notes what is asked of the cloud, and refuses some of it.
+type requests struct {
+	mu     sync.Mutex
+	seen   []destination.Request
+	refuse func(destination.Request) error
+}
+
+func (b *bundle) requests(refuse func(destination.Request) error) *requests {
+	r := &requests{refuse: refuse}
+	b.cloud.Before(r.before)
+	return r
+}
+
+func (r *requests) before(request destination.Request) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen = append(r.seen, request)
+	if r.refuse == nil {
+		return nil
+	}
+	return r.refuse(request)
+}
+
+// keys lists those of one sort of request.
+func (r *requests) keys(op string) (keys []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, request := range r.seen {
+		if request.Op == op {
+			keys = append(keys, request.Key)
+		}
+	}
+	return keys
+}
+
+func denyOp(op string) func(destination.Request) error {
+	return func(r destination.Request) error {
+		if r.Op == op {
+			return destination.Refusal(schemas.KindDenied, "AccessDenied")
+		}
+		return nil
+	}
+}
+
+// Invariant 6: of a place that no probe was let into, an export writes nothing
+// but the probe's marker; whose place it is may still come out.
+func TestNothingIsWrittenBeforeAProbeWasLetIn(t *testing.T) {
+	t.Parallel()
+	for op, put := range map[string][]string{
+		"authenticate": nil,
+		"put":          {marker},
+		"list":         {marker},
+	} {
+		t.Run(op, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			i, r := b.delivering(awaiting)
+			asked := b.requests(denyOp(op))
+			for range 2 {
+				_, err := r.write(attempt{})
+				requireError(t, err, schemas.ErrorDestinationDenied, true)
+				require.ErrorContains(t, err, "AccessDenied")
+			}
+			for _, key := range asked.keys("put") {
+				require.Contains(t, put, key)
+			}
+			for key := range b.cloud.Objects(i.Destination) {
+				require.Equal(t, marker, key)
+			}
+			claim := b.claimed(i)
+			require.Nil(t, claim.VerifiedAt)
+			require.Nil(t, claim.Owner)
+			require.Empty(t, b.watcher.looks())
+		})
+	}
+}
+
+// An export waits for nobody but the cloud: once it is let in it delivers by
+// itself, and tells the workflow. From then on it asks no more.
+func TestAnExportVerifiesItsPlace(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	i, r := b.delivering(awaiting)
+	b.setCheck(i.ID, 4)
+	objects := r.mustWrite()
+	r.mustFinish(objects)
+	b.requireDelivered(i.Destination, objects, 1, 10)
+	claim := b.claimed(i)
+	require.NotNil(t, claim.VerifiedAt)
+	require.Equal(t, bucketOwner, *claim.Owner)
+	require.Equal(t, []asked{{ref(i), 4}}, b.watcher.looks())
+
+	asked := b.requests(nil)
+	b.append(10, 10)
+	next := b.begin(r.a, b.export(r.in.ExportID))
+	next.mustWrite()
+	require.Empty(t, asked.keys("authenticate"))
+	require.NotContains(t, asked.keys("put"), marker)
+	require.Equal(t, *claim.VerifiedAt, *b.claimed(i).VerifiedAt)
+	require.Empty(t, b.watcher.looks())
+}
+
+// What former credentials were let into says nothing of the new ones.
+func TestNewCredentialsHaveToBeLetIn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	i, r := b.delivering()
+	require.NotNil(t, b.claimed(i).VerifiedAt)
+	rotation := b.addOperation(i, schemas.OpProvision, schemas.OperationParams{})
+	begins(t, (&activities.Integrations{Store: b.Store}).StoreCredentials, b.store(rotation, "second"))
+	require.Nil(t, b.claimed(i).VerifiedAt)
+	require.Equal(t, bucketOwner, *b.claimed(i).Owner, "the bucket is the same")
+
+	b.requests(denyOp("authenticate"))
+	_, err := r.write(attempt{})
+	requireError(t, err, schemas.ErrorDestinationDenied, true)
+	require.Empty(t, b.cloud.Objects(i.Destination))
+	b.cloud.Before(nil)
+	b.requireDelivered(i.Destination, r.mustWrite(), 1, 10)
+}
+
+// A probe with credentials that are replaced meanwhile lets no writer in.
+func TestCredentialsReplacedDuringTheProbe(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	i, r := b.delivering(awaiting)
+	b.cloud.After(onPut(1, func() error {
+		b.in(func(ctx context.Context, tx *postgres.Tx) error {
+			return tx.SetCredentials(ctx, i.ID, *awsCredentials("second"), true)
+		})
+		return nil
+	}))
+	_, err := r.write(attempt{})
+	requireError(t, err, schemas.ErrorUnexpected, true)
+	require.ErrorContains(t, err, "replaced")
+	require.Empty(t, b.cloud.Objects(i.Destination))
+	require.Nil(t, b.claimed(i).VerifiedAt)
+	b.requireDelivered(i.Destination, r.mustWrite(), 1, 10)
+}
+
+// Invariant 6: whoever makes a bucket anew under a name that is in use gets no
+// events, unless an admin of the org says so.
+func TestABucketOfAnotherOwner(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	i, r := b.delivering()
+	b.setCheck(i.ID, 1)
+	a := &activities.Access{Store: b.Store, Places: b.places()}
+	probe := schemas.ProbeInput{IntegrationRef: ref(i), Check: 1, Attempt: 1}
+	b.cloud.SetOwner(i.Destination, "999999999999")
+
+	_, err := r.write(attempt{})
+	requireError(t, err, schemas.ErrorDestinationDenied, true)
+	require.ErrorContains(t, err, destination.CodeOwnerChanged)
+	require.False(t, must[schemas.ProbeResult](t, a.Probe, probe).Granted)
+	failure, _ := b.integration(i.ID).Report.Failure()
+	require.Equal(t, schemas.StepOwner, failure.Name)
+	require.Equal(t, destination.CodeOwnerChanged, failure.Code)
+	require.Empty(t, b.cloud.Objects(i.Destination))
+
+	integrations := &activities.Integrations{Store: b.Store}
+	begins(t, integrations.BeginAccessCheck, b.addOperation(i, schemas.OpCheckAccess, schemas.OperationParams{}))
+	require.Equal(t, bucketOwner, *b.claimed(i).Owner, "nobody has said anything of the owner")
+	accept := b.addOperation(i, schemas.OpCheckAccess, schemas.OperationParams{AcceptOwner: true})
+	begins(t, integrations.BeginAccessCheck, accept)
+	require.Nil(t, b.claimed(i).Owner)
+	require.Nil(t, b.claimed(i).VerifiedAt)
+	require.True(t, must[schemas.ProbeResult](t, a.Probe, probe).Granted)
+	require.Equal(t, "999999999999", *b.claimed(i).Owner)
+	begins(t, integrations.BeginAccessCheck, accept)
+	require.Equal(t, "999999999999", *b.claimed(i).Owner, "it was said of this one, not of all that follow")
+	b.requireDelivered(i.Destination, r.mustWrite(), 1, 10)
+}
+
+// The pinned owner goes with every request, and not only the probes'.
+func TestThePinnedOwnerGoesToTheOpener(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	i, r := b.delivering(awaiting)
+	opener := &recordingOpener{Memory: b.cloud}
+	r.a.Places.Destinations = opener
+	r.mustWrite()
+	require.Equal(t, bucketOwner, opener.target.Owner, "pinned by the probe just before")
+	require.Equal(t, i.Destination, opener.target.Destination)
+
+	a := &activities.Access{Store: b.Store, Places: r.a.Places}
+	b.setCheck(i.ID, 1)
+	opener.target = destination.Target{}
+	must[schemas.ProbeResult](t, a.Probe, schemas.ProbeInput{IntegrationRef: ref(i), Check: 1})
+	require.Equal(t, bucketOwner, opener.target.Owner)
+}
+
+// Invariant 6: a place that the integration does not claim is not its own, and
+// nothing is asked there.
+func TestOnlyClaimedPlacesAreWrittenTo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	i := b.addIntegration("s3://acme-logs/audit/")
+	others := b.otherOrg().addIntegration("s3://other-logs/").Destination
+	b.append(10, 10)
+	for name, place := range map[string]schemas.Destination{
+		"nobody's":      parse(t, "s3://acme-logs/elsewhere/"),
+		"above its own": parse(t, "s3://acme-logs/"),
+		"another org's": others,
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := b.addExport(i, newID(t).String(), func(e *schemas.Export) { e.Destination = place })
+			asked := b.requests(nil)
+			_, err := b.begin(b.exports(), e).write(attempt{})
+			requireError(t, err, schemas.ErrorRunSuperseded, false)
+			require.Empty(t, asked.seen)
+		})
+	}
+}
+
+// A run in flight finishes where it began, and until then nobody else may have
+// the place.
+func TestAMoveWaitsForTheRunInFlight(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other := b.otherOrg()
+	sweep, _ := b.reconcile()
+	m := b.moving(true)
+	b.append(10, 10)
+	inFlight := b.begin(b.exports(), m.active)
+	begins(t, (&activities.Integrations{Store: b.Store}).UpdateDestination, m.op)
+
+	held := func() bool { return !b.isFree(m.integration.Destination) && !other.isFree(m.integration.Destination) }
+	require.True(t, held())
+	must[schemas.ReconcileResult](t, sweep.Sweep)
+	require.True(t, held(), "the run is still under way")
+	objects := inFlight.mustWrite()
+	inFlight.mustFinish(objects)
+	b.requireDelivered(m.integration.Destination, objects, 1, 10)
+
+	require.True(t, held())
+	must[schemas.ReconcileResult](t, sweep.Sweep)
+	require.True(t, other.isFree(m.integration.Destination))
+	require.False(t, other.isFree(m.to))
+}
+
+// What a writer finds is news to the workflow if it is otherwise than what the
+// last check found.
+func TestWritersDoubtTheLastCheck(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		said  schemas.Access
+		finds schemas.ErrorKind
+		looks bool
+	}{
+		"denied, and said to be granted":      {schemas.AccessGranted, schemas.KindDenied, true},
+		"not found, and said to be granted":   {schemas.AccessGranted, schemas.KindNotFound, true},
+		"unavailable":                         {schemas.AccessGranted, schemas.KindUnavailable, false},
+		"throttled":                           {schemas.AccessGranted, schemas.KindThrottled, false},
+		"let in, and said to be granted":      {schemas.AccessGranted, "", false},
+		"let in, and said to be denied":       {schemas.AccessDenied, "", true},
+		"denied, and said to be denied":       {schemas.AccessDenied, schemas.KindDenied, false},
+		"denied while it is being checked":    {schemas.AccessChecking, schemas.KindDenied, false},
+		"let in while it is being checked":    {schemas.AccessChecking, "", false},
+		"unavailable, and said to be denied":  {schemas.AccessDenied, schemas.KindUnavailable, false},
+		"not found while it is being checked": {schemas.AccessChecking, schemas.KindNotFound, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			i, r := b.delivering()
+			b.say(i, test.said, 7)
+			b.watcher.fail = errors.New("no connection")
+			b.cloud.Before(onPut(1, func() error {
+				if test.finds == "" {
+					return nil
+				}
+				return destination.Refusal(test.finds, "Code")
+			}))
+			objects, err := r.write(attempt{})
+			if test.finds == "" {
+				require.NoError(t, err, "the hint was lost, the objects are not")
+				b.requireDelivered(i.Destination, objects, 1, 10)
+			} else {
+				requireError(t, err, schemas.ErrorType(test.finds), true)
+			}
+			var want []asked
+			if test.looks {
+				want = []asked{{ref(i), 7}}
+			}
+			require.Equal(t, want, b.watcher.looks())
+		})
+	}
+}
+
+// A writer that has taken hours knows less than a check that has begun since.
+func TestWritersGoByWhatIsSaidNow(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		before, meanwhile schemas.Access
+		finds             schemas.ErrorKind
+	}{
+		"being checked again": {schemas.AccessGranted, schemas.AccessChecking, schemas.KindDenied},
+		"denied by now":       {schemas.AccessGranted, schemas.AccessDenied, schemas.KindDenied},
+		"granted by now":      {schemas.AccessDenied, schemas.AccessGranted, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			i, r := b.delivering()
+			b.say(i, test.before, 7)
+			b.cloud.Before(onPut(1, func() error {
+				b.say(i, test.meanwhile, 8)
+				if test.finds == "" {
+					return nil
+				}
+				return destination.Refusal(test.finds, "Code")
+			}))
+			_, err := r.write(attempt{})
+			require.Equal(t, test.finds != "", err != nil)
+			require.Empty(t, b.watcher.looks())
+		})
+	}
+}
+
+// say stores what is said of an integration's access.
+func (b *bundle) say(i schemas.Integration, access schemas.Access, check int) {
+	b.t.Helper()
+	b.in(func(ctx context.Context, tx *postgres.Tx) error {
+		return tx.SetAccess(ctx, i.ID, schemas.IntegrationActive, access, check)
+	})
+	require.Equal(b.t, access, b.integration(i.ID).Access)
+}
