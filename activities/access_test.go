@@ -100,6 +100,35 @@ func TestProbeRefused(t *testing.T) {
 	}
 }
 
+// The org's log tells what a check has found, once for each thing found.
+func TestFindingsAreAudited(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	a, in := b.checking()
+	const granted, refused = "auditferry.integration.access_granted", "auditferry.integration.access_refused"
+	audited := func() [2]int { return [2]int{b.audited(granted), b.audited(refused)} }
+	for n, step := range []struct {
+		deny string
+		want [2]int
+	}{
+		{"put", [2]int{0, 1}},
+		{"put", [2]int{0, 1}},
+		{"list", [2]int{0, 2}},
+		{"", [2]int{1, 2}},
+		{"", [2]int{1, 2}},
+	} {
+		b.requests(denyOp(step.deny))
+		must[schemas.ProbeResult](t, a.Probe, in)
+		require.Equal(t, step.want, audited(), n)
+	}
+	b.setCheck(in.IntegrationID, 2)
+	must[schemas.ProbeResult](t, a.Probe, in)
+	require.Equal(t, [2]int{1, 2}, audited(), "a superseded check finds nothing")
+	in.Check = 2
+	must[schemas.ProbeResult](t, a.Probe, in)
+	require.Equal(t, [2]int{2, 2}, audited())
+}
+
 // A grant that can never work is reported like any other refusal.
 func TestProbeOfWhatCannotBeOpened(t *testing.T) {
 	t.Parallel()

@@ -240,6 +240,41 @@ func TestAFailedMoveGivesUpItsPlace(t *testing.T) {
 	require.False(t, b.isFree(m.to), "a repetition gives up nothing that is not its own")
 }
 
+// Whose account the new bucket is in goes with the move, and a place that the
+// integration has keeps no owner that the admin has now corrected.
+func TestUpdateDestinationNamesTheBucketsOwner(t *testing.T) {
+	t.Parallel()
+	const account = "444455556666"
+	for name, test := range map[string]struct {
+		to, owner string
+		verified  bool
+	}{
+		"to another bucket":               {"s3://acme-new/", account, false},
+		"to another bucket of the role's": {"s3://acme-new/", "", false},
+		"the same place":                  {"s3://acme-logs/", "", true},
+		"the same place, another account": {"s3://acme-logs/", account, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			a := &activities.Integrations{Store: b.Store}
+			i := b.addIntegration("s3://acme-logs/")
+			to := parse(t, test.to)
+			b.claim(i, to)
+			op := b.addOperation(i, schemas.OpUpdateDestination, schemas.OperationParams{Destination: &to, BucketOwner: test.owner})
+			begins(t, a.UpdateDestination, op)
+
+			moved := b.integration(i.ID)
+			require.Equal(t, to, moved.Destination)
+			require.Equal(t, schemas.Grant{RoleARN: i.Grant.RoleARN, BucketOwner: test.owner}, moved.Grant)
+			claim := b.claimed(moved)
+			require.Equal(t, test.verified, claim.VerifiedAt != nil)
+			require.Equal(t, test.verified, claim.Owner != nil)
+			require.Equal(t, test.to == "s3://acme-new/", b.isFree(i.Destination))
+		})
+	}
+}
+
 func TestUpdateDestinationRetargets(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -41,6 +41,13 @@ func notice(kind schemas.NoticeKind, op schemas.OperationRef) schemas.SendNotice
 	}}
 }
 
+// about is notice for an integration whose access check 3 is the newest.
+func about(kind schemas.NoticeKind, op schemas.OperationRef) schemas.SendNoticeInput {
+	in := notice(kind, op)
+	in.Check = 3
+	return in
+}
+
 func TestRecipients(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -50,6 +57,8 @@ func TestRecipients(t *testing.T) {
 		schemas.NoticeIntegrationReady:    admins,
 		schemas.NoticeDestinationUpdated:  admins,
 		schemas.NoticeIntegrationDeleted:  admins,
+		schemas.NoticeAccessVerified:      admins,
+		schemas.NoticeAccessDenied:        admins,
 		schemas.NoticeProvisioningWaiting: {"ops@example.com"},
 	} {
 		to := must[schemas.NoticeRecipients](t, a.Recipients, schemas.NoticeInput{OrgID: b.org, Kind: kind})
@@ -72,7 +81,25 @@ func TestNoticesAreWordedByTheirKind(t *testing.T) {
 	}{
 		schemas.NoticeIntegrationReady: {
 			subject: `Grant access in AWS to finish "Archive"`,
-			says:    []string{"s3://acme-logs/old/", "first", "arn:aws:iam::210987654321:user/auditferry"},
+			says: []string{
+				"s3://acme-logs/old/", "first", "arn:aws:iam::210987654321:user/auditferry",
+				`"s3:PutObject"`, "arn:aws:s3:::acme-logs/old/*", `"sts:ExternalId": "first"`, // ready to be pasted
+			},
+		},
+		schemas.NoticeAccessVerified: {
+			subject: `Access verified for "Archive"`,
+			says:    []string{"s3://acme-logs/old/"},
+		},
+		schemas.NoticeAccessDenied: {
+			change: func(i *schemas.Integration) {
+				i.Access = schemas.AccessDenied
+				i.Report = &schemas.AccessReport{Check: 3, Steps: []schemas.AccessStep{{
+					Name: schemas.StepWrite, Status: schemas.StepFailed, Kind: schemas.KindDenied, Code: "AccessDenied",
+					Explanation: "The role may not write.", Fix: "Add s3:PutObject.",
+				}}}
+			},
+			subject: `No access in AWS for "Archive"`,
+			says:    []string{"s3://acme-logs/old/", "AccessDenied", "The role may not write.", "Add s3:PutObject."},
 		},
 		schemas.NoticeDestinationUpdated: {
 			change: func(i *schemas.Integration) { i.Destination.Prefix = "even-newer" },
@@ -118,9 +145,9 @@ func TestNoticesAreWordedByTheirKind(t *testing.T) {
 				})
 			}
 			for range 2 {
-				mustDo(t, a.SendNotice, notice(kind, op))
+				mustDo(t, a.SendNotice, about(kind, op))
 			}
-			bob := notice(kind, op)
+			bob := about(kind, op)
 			bob.Address = "bob@example.com"
 			mustDo(t, a.SendNotice, bob)
 
@@ -147,7 +174,40 @@ func TestOutdatedNoticesAreSkipped(t *testing.T) {
 	mustDo(t, a.SendNotice, notice(schemas.NoticeProvisioningWaiting, b.addOperation(provisioned, schemas.OpCreateIntegration, schemas.OperationParams{})))
 	revoked := b.addIntegration("s3://acme-two/", func(i *schemas.Integration) { i.Credentials = nil })
 	mustDo(t, a.SendNotice, notice(schemas.NoticeIntegrationReady, b.addOperation(revoked, schemas.OpProvision, schemas.OperationParams{})))
+	deleted := b.addIntegration("s3://acme-three/", func(i *schemas.Integration) { i.Status = schemas.IntegrationDeleting })
+	mustDo(t, a.SendNotice, notice(schemas.NoticeAccessVerified, b.addOperation(deleted, schemas.OpCheckAccess, schemas.OperationParams{})))
 	require.Empty(t, mails.sent)
+}
+
+// That access is denied is told while it is: not once another check has begun,
+// and not of a check that was superseded.
+func TestDenialsAreToldWhileTheyCount(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	a, mails := b.notices()
+	access, probe := b.checking()
+	b.requests(denyOp("put"))
+	must[schemas.ProbeResult](t, access.Probe, probe)
+	i := b.integration(probe.IntegrationID)
+	denial := schemas.SendNoticeInput{Address: "ann@example.com", NoticeInput: schemas.NoticeInput{
+		OrgID: b.org, IntegrationID: i.ID, Check: 1, Kind: schemas.NoticeAccessDenied,
+	}}
+	mustDo(t, a.SendNotice, denial)
+	require.Empty(t, mails.sent, "the check is still under way")
+	b.say(i, schemas.AccessDenied, 1)
+	mustDo(t, a.SendNotice, denial)
+	require.Len(t, mails.sent, 1)
+
+	b.setCheck(i.ID, 2)
+	mustDo(t, a.SendNotice, denial)
+	probe.Check = 2
+	must[schemas.ProbeResult](t, access.Probe, probe)
+	b.say(i, schemas.AccessDenied, 2)
+	mustDo(t, a.SendNotice, denial)
+	require.Len(t, mails.sent, 1)
+	denial.Check = 2
+	mustDo(t, a.SendNotice, denial)
+	require.Len(t, mails.sent, 2)
 }
 
 func TestNoticesOfNothingAreRefused(t *testing.T) {
