@@ -1,6 +1,7 @@
 package temporalclient_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/worker"
@@ -93,11 +95,49 @@ func TestSignal(t *testing.T) {
 func TestSignalProvisioned(t *testing.T) {
 	t.Parallel()
 	e := setup(t)
-	op := e.signal(t, schemas.OpProvision)
+	for n, exclusive := range []bool{false, true} {
+		op := e.operation(schemas.OpProvision)
+		op.Params.Exclusive = exclusive
+		require.NoError(t, e.signals.Signal(t.Context(), op))
+		_, signals := e.received(t)
+		require.Len(t, signals, n+1)
+		require.Equal(t, "provisioned", signals[n].GetSignalName())
+		require.Equal(t, schemas.Provisioned{OperationID: op.ID, Credentials: *op.Params.Credentials, Exclusive: exclusive},
+			decode[schemas.Provisioned](t, signals[n].GetInput()))
+	}
+}
+
+// A writer's hint reaches the workflow with the check that it doubts, and says
+// nothing of what the next one will find.
+func TestLookAgain(t *testing.T) {
+	t.Parallel()
+	e := setup(t)
+	e.signal(t, schemas.OpCreateIntegration)
+	ref := schemas.IntegrationRef{OrgID: e.org, IntegrationID: e.id}
+	require.NoError(t, e.signals.LookAgain(t.Context(), ref, 3))
 	_, signals := e.received(t)
 	require.Len(t, signals, 1)
-	require.Equal(t, "provisioned", signals[0].GetSignalName())
-	require.Equal(t, schemas.Provisioned{OperationID: op.ID, Credentials: *op.Params.Credentials}, decode[schemas.Provisioned](t, signals[0].GetInput()))
+	require.Equal(t, "access-changed", signals[0].GetSignalName())
+	require.Equal(t, schemas.AccessChanged{Check: 3, Access: schemas.AccessUnknown}, decode[schemas.AccessChanged](t, signals[0].GetInput()))
+}
+
+// Who is not there does not have to look, and a hint starts nobody: neither an
+// integration that was deleted nor one that is unknown.
+func TestLookAgainWithoutAWorkflow(t *testing.T) {
+	t.Parallel()
+	deleted, unknown := setup(t), setup(t)
+	deleted.complete(t)
+	for _, e := range []*entity{deleted, unknown} {
+		require.NoError(t, e.signals.LookAgain(t.Context(), schemas.IntegrationRef{OrgID: e.org, IntegrationID: e.id}, 1))
+	}
+	_, err := server.DescribeWorkflowExecution(t.Context(), schemas.IntegrationWorkflowID(unknown.id), "")
+	var absent *serviceerror.NotFound
+	require.ErrorAs(t, err, &absent)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err = deleted.signals.LookAgain(ctx, schemas.IntegrationRef{OrgID: deleted.org, IntegrationID: deleted.id}, 1)
+	require.ErrorContains(t, err, deleted.id.String(), "a server that was not asked is no absent workflow")
 }
 
 // An operator finds the workflow by what it belongs to, and reads what it is.
