@@ -44,12 +44,12 @@ func audit(ctx context.Context, tx *postgres.Tx, caller Caller, action string, t
 }
 
 // auditRefusal is audit for what the caller tried and was not let do.
-func auditRefusal(ctx context.Context, tx *postgres.Tx, caller Caller, action, reason string, target schemas.Target, metadata map[string]any) error {
-	event, err := ownEvent(caller, action, target, metadata)
+func auditRefusal(ctx context.Context, tx *postgres.Tx, caller Caller, refused refusal) error {
+	event, err := ownEvent(caller, refused.action, refused.target, refused.metadata)
 	if err != nil {
 		return err
 	}
-	event.Outcome, event.Reason = schemas.OutcomeFailure, reason
+	event.Outcome, event.Reason = schemas.OutcomeFailure, refused.reason
 	_, err = tx.AppendEvents(ctx, []schemas.Event{event})
 	return err
 }
@@ -78,6 +78,11 @@ func ownEvent(caller Caller, action string, target schemas.Target, metadata map[
 
 func integrationTarget(i schemas.Integration) schemas.Target {
 	return schemas.Target{Type: "integration", ID: i.ID.String(), Name: i.Name}
+}
+
+// placeTarget is for an integration that never came to be.
+func placeTarget(d schemas.Destination) schemas.Target {
+	return schemas.Target{Type: "destination", ID: d.URL()}
 }
 
 func exportTarget(e schemas.Export) schemas.Target {

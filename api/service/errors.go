@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"github.com/auditferry/auditferry/internal/postgres"
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -25,6 +27,10 @@ type Error struct {
 	Kind   Kind
 	Detail string // sentences: what happened and what to do
 	Fields []schemas.FieldError
+
+	// Missing is the ID of what was not found; "" for organizations and other
+	// kinds.
+	Missing string
 }
 
 func (e *Error) Error() string { return e.Detail }
@@ -39,11 +45,11 @@ func isConflict(err error) bool {
 }
 
 // missing says what was not found. All other errors stay as they are.
-func missing(err error, what string) error {
+func missing(err error, what string, id uuid.UUID) error {
 	if !errors.Is(err, postgres.ErrNotFound) {
 		return err
 	}
-	return &Error{Kind: NotFound, Detail: fmt.Sprintf("There is no %s with this ID in the organization.", what)}
+	return &Error{Kind: NotFound, Detail: fmt.Sprintf("There is no %s with this ID in the organization.", what), Missing: id.String()}
 }
 
 // invalid joins what the checks found wrong into one error, so that a person

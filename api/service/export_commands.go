@@ -218,14 +218,14 @@ func (s *Service) changeExport(ctx context.Context, call Call, id uuid.UUID, kin
 func lockExport(ctx context.Context, tx *postgres.Tx, id uuid.UUID, others ...uuid.UUID) (schemas.Export, error) {
 	export, err := tx.Export(ctx, id)
 	if err != nil {
-		return schemas.Export{}, missing(err, "export")
+		return schemas.Export{}, missing(err, "export", id)
 	}
 	integrations := append([]uuid.UUID{export.IntegrationID}, others...)
 	// In one order, or two commands could each wait for what the other holds.
 	slices.SortFunc(integrations, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	for _, integration := range integrations {
 		if _, err := tx.LockIntegration(ctx, integration); err != nil {
-			return schemas.Export{}, missing(err, "integration")
+			return schemas.Export{}, missing(err, "integration", integration)
 		}
 	}
 	locked, err := tx.LockExport(ctx, id)

@@ -38,7 +38,7 @@ func (s *Service) Export(ctx context.Context, caller Caller, id uuid.UUID) (sche
 	}
 	return inOrg(ctx, s, org, func(tx *postgres.Tx) (schemas.Export, error) {
 		export, err := tx.Export(ctx, id)
-		return export, missing(err, "export")
+		return export, missing(err, "export", id)
 	})
 }
 
@@ -54,7 +54,7 @@ func (s *Service) Runs(ctx context.Context, caller Caller, export uuid.UUID, pag
 	}
 	return inOrg(ctx, s, org, func(tx *postgres.Tx) (List[schemas.Run], error) {
 		if _, err := tx.Export(ctx, export); err != nil {
-			return List[schemas.Run]{}, missing(err, "export")
+			return List[schemas.Run]{}, missing(err, "export", export)
 		}
 		runs, err := tx.Runs(ctx, export, after, page.limit()+1)
 		return listOf(page, runs, func(r schemas.Run) []byte { return idCursor(r.ID) }), err
@@ -80,7 +80,7 @@ func (s *Service) Run(ctx context.Context, caller Caller, export, id uuid.UUID) 
 			err = postgres.ErrNotFound
 		}
 		if err != nil {
-			return RunWithObjects{}, missing(err, "run of this export")
+			return RunWithObjects{}, missing(err, "run of this export", id)
 		}
 		objects, err := tx.Objects(ctx, id)
 		return RunWithObjects{Run: run, Objects: append([]schemas.Object{}, objects...)}, err

@@ -22,7 +22,9 @@ type UpdateDestination struct {
 
 // UpdateDestination claims the new destination at once; the integration's
 // workflow does the rest. To expect the same bucket in another account is an
-// update too. It is a Conflict while another update is open. Admins may.
+// update too. It is a Conflict while another update is open, and when the new
+// destination overlaps another integration's; the latter is recorded. Admins
+// may.
 func (s *Service) UpdateDestination(ctx context.Context, call Call, in UpdateDestination) (schemas.Operation, error) {
 	org, err := call.admin()
 	if err != nil {
@@ -43,7 +45,7 @@ func (s *Service) UpdateDestination(ctx context.Context, call Call, in UpdateDes
 		if update, updating := find(open, schemas.OpUpdateDestination); updating {
 			return schemas.Operation{}, conflict("The destination is being updated already, by operation %s. Try again when that has ended.", update.ID)
 		}
-		if err := tx.ClaimDestination(ctx, integration.ID, destination); err != nil {
+		if err := claimPlace(ctx, tx, integration.ID, destination, integrationTarget(integration)); err != nil {
 			return schemas.Operation{}, err
 		}
 		return askIntegration(ctx, tx, call.Caller, integration, schemas.OpUpdateDestination,
@@ -119,7 +121,7 @@ func (s *Service) DeleteIntegration(ctx context.Context, call Call, in DeleteInt
 	return s.command(ctx, org, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
 		integration, err := tx.LockIntegration(ctx, in.IntegrationID)
 		if err != nil {
-			return schemas.Operation{}, missing(err, "integration")
+			return schemas.Operation{}, missing(err, "integration", in.IntegrationID)
 		}
 		earlier, err := tx.Operations(ctx, &integration.ID, nil, lookBack)
 		if err != nil {
@@ -143,7 +145,7 @@ const lookBack = 20
 func lockLive(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (schemas.Integration, []schemas.Operation, error) {
 	integration, err := tx.LockIntegration(ctx, id)
 	if err != nil {
-		return schemas.Integration{}, nil, missing(err, "integration")
+		return schemas.Integration{}, nil, missing(err, "integration", id)
 	}
 	open, err := tx.OpenOperations(ctx, id)
 	if err != nil {

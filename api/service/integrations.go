@@ -52,7 +52,7 @@ func (s *Service) Integration(ctx context.Context, caller Caller, id uuid.UUID) 
 	return inOrg(ctx, s, org, func(tx *postgres.Tx) (schemas.Integration, error) {
 		integration, err := tx.Integration(ctx, id)
 		integration.Credentials = nil
-		return integration, missing(err, "integration")
+		return integration, missing(err, "integration", id)
 	})
 }
 
@@ -67,7 +67,7 @@ func (s *Service) Credentials(ctx context.Context, caller Caller, id uuid.UUID) 
 	return inOrg(ctx, s, org, func(tx *postgres.Tx) (schemas.Credentials, error) {
 		integration, err := tx.Integration(ctx, id)
 		if err != nil {
-			return schemas.Credentials{}, missing(err, "integration")
+			return schemas.Credentials{}, missing(err, "integration", id)
 		}
 		if integration.Credentials == nil {
 			return schemas.Credentials{}, notProvisioned(integration)
@@ -93,7 +93,7 @@ func (s *Service) LinkedExports(ctx context.Context, caller Caller, id uuid.UUID
 	}
 	return inOrg(ctx, s, org, func(tx *postgres.Tx) ([]schemas.Export, error) {
 		if _, err := tx.Integration(ctx, id); err != nil {
-			return nil, missing(err, "integration")
+			return nil, missing(err, "integration", id)
 		}
 		exports, err := tx.LinkedExports(ctx, id)
 		return append([]schemas.Export{}, exports...), err
@@ -113,7 +113,7 @@ func (s *Service) AccessAttempts(ctx context.Context, caller Caller, id uuid.UUI
 	}
 	return inOrg(ctx, s, org, func(tx *postgres.Tx) (List[schemas.AccessReport], error) {
 		if _, err := tx.Integration(ctx, id); err != nil {
-			return List[schemas.AccessReport]{}, missing(err, "integration")
+			return List[schemas.AccessReport]{}, missing(err, "integration", id)
 		}
 		reports, err := tx.AccessAttempts(ctx, id, before, page.limit()+1)
 		return listOf(page, reports, attemptCursor), err
@@ -132,7 +132,8 @@ type CreateIntegration struct {
 }
 
 // CreateIntegration claims the destination and begins provisioning. It is a
-// Conflict when the destination overlaps another integration's. Admins may.
+// Conflict when the destination overlaps another integration's, and recorded.
+// Admins may.
 func (s *Service) CreateIntegration(ctx context.Context, call Call, in CreateIntegration) (schemas.Operation, error) {
 	org, err := call.admin()
 	if err != nil {
@@ -149,7 +150,7 @@ func (s *Service) CreateIntegration(ctx context.Context, call Call, in CreateInt
 		if err := tx.InsertIntegration(ctx, integration); err != nil {
 			return schemas.Operation{}, err
 		}
-		if err := tx.ClaimDestination(ctx, integration.ID, integration.Destination); err != nil {
+		if err := claimPlace(ctx, tx, integration.ID, integration.Destination, placeTarget(integration.Destination)); err != nil {
 			return schemas.Operation{}, err
 		}
 		return askIntegration(ctx, tx, call.Caller, integration, schemas.OpCreateIntegration, schemas.OperationParams{})

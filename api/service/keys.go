@@ -83,7 +83,7 @@ func (s *Service) RevokeAPIKey(ctx context.Context, caller Caller, of *uuid.UUID
 	}
 	_, err = inOrg(ctx, s, org, func(tx *postgres.Tx) (struct{}, error) {
 		if err := tx.RevokeAPIKey(ctx, id); err != nil {
-			return struct{}{}, missing(err, "API key")
+			return struct{}{}, missing(err, "API key", id)
 		}
 		_, err := audit(ctx, tx, caller, "api_key.revoked", keyTarget(id, ""), nil)
 		return struct{}{}, err

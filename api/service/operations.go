@@ -55,7 +55,7 @@ func (s *Service) Operation(ctx context.Context, caller Caller, id uuid.UUID, wa
 func (s *Service) operationReader(caller Caller, id uuid.UUID) (func(context.Context) (schemas.Operation, error), error) {
 	read := func(ctx context.Context, tx *postgres.Tx) (schemas.Operation, error) {
 		op, err := tx.Operation(ctx, id)
-		return withoutCredentials(op), missing(err, "operation")
+		return withoutCredentials(op), missing(err, "operation", id)
 	}
 	if caller.operator() == nil {
 		return func(ctx context.Context) (schemas.Operation, error) {

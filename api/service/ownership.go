@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -31,17 +29,9 @@ func (s *Service) ProveOwnership(ctx context.Context, call Call, in ProveOwnersh
 	if err != nil {
 		return schemas.Operation{}, err
 	}
-	op, err := s.command(ctx, org, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
+	return s.command(ctx, org, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
 		return proveOwnership(ctx, tx, call.Caller, in)
 	})
-	var wrong *wrongCodeError
-	if !errors.As(err, &wrong) {
-		return op, err
-	}
-	if err := s.recordRefusal(ctx, call.Caller, wrong.integration); err != nil {
-		return schemas.Operation{}, err
-	}
-	return schemas.Operation{}, wrong.forCaller()
 }
 
 func proveOwnership(ctx context.Context, tx *postgres.Tx, caller Caller, in ProveOwnership) (schemas.Operation, error) {
@@ -84,7 +74,7 @@ func proveOwnership(ctx context.Context, tx *postgres.Tx, caller Caller, in Prov
 	return op, err
 }
 
-// prove notes the proof, or fails with a *wrongCodeError.
+// prove notes the proof, or fails with a *refusedError.
 func prove(ctx context.Context, tx *postgres.Tx, integration schemas.Integration, code string) error {
 	claim, err := tx.Claim(ctx, integration.ID, integration.Destination)
 	if err != nil {
@@ -92,35 +82,23 @@ func prove(ctx context.Context, tx *postgres.Tx, integration schemas.Integration
 	}
 	sum := sha256.Sum256([]byte(strings.TrimSpace(code)))
 	if subtle.ConstantTimeCompare(sum[:], claim.ChallengeHash) != 1 {
-		return &wrongCodeError{integration}
+		return wrongCode(integration)
 	}
 	return tx.ProveClaim(ctx, integration.ID, integration.Destination)
 }
 
-// wrongCodeError undoes the command's transaction. The refusal is recorded in
-// one of its own.
-type wrongCodeError struct{ integration schemas.Integration }
-
-func (e *wrongCodeError) Error() string { return "prove the ownership: the code is wrong" }
-
-func (e *wrongCodeError) forCaller() error {
-	return invalid(&schemas.FieldError{
-		Field: "code",
-		Message: fmt.Sprintf("is not what the object %s says; open that object in your cloud, and copy all that it says",
-			e.integration.Ownership.Challenge),
-	})
-}
-
-// recordTimeout bounds how long a refusal waits for its record.
-const recordTimeout = 10 * time.Second
-
-// recordRefusal outlives the request, so that nobody can guess unseen by
-// hanging up.
-func (s *Service) recordRefusal(ctx context.Context, caller Caller, integration schemas.Integration) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
-	defer cancel()
-	return s.store.InOrg(ctx, integration.OrgID, func(tx *postgres.Tx) error {
-		return auditRefusal(ctx, tx, caller, "integration.ownership_refused", "the code is not the challenge's",
-			integrationTarget(integration), map[string]any{"destination": integration.Destination})
-	})
+func wrongCode(integration schemas.Integration) error {
+	return &refusedError{
+		refusal: refusal{
+			action:   "integration.ownership_refused",
+			reason:   "the code is not the challenge's",
+			target:   integrationTarget(integration),
+			metadata: map[string]any{"destination": integration.Destination},
+		},
+		answer: invalid(&schemas.FieldError{
+			Field: "code",
+			Message: fmt.Sprintf("is not what the object %s says; open that object in your cloud, and copy all that it says",
+				integration.Ownership.Challenge),
+		}),
+	}
 }

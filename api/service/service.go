@@ -55,6 +55,7 @@ type Service struct {
 	provisioners map[schemas.Cloud]schemas.Provisioner
 	authority    string
 	stopping     <-chan struct{}
+	refusals     *refusals
 }
 
 // New makes a service.
@@ -66,6 +67,7 @@ func New(o Options) *Service {
 		provisioners: o.Provisioners,
 		authority:    cmp.Or(o.AzureAuthority, publicAuthority),
 		stopping:     o.Stopping,
+		refusals:     newRefusals(),
 	}
 }
 
@@ -93,7 +95,7 @@ func (s *Service) command(ctx context.Context, org uuid.UUID, call Call, request
 		})
 	})
 	if err != nil {
-		return schemas.Operation{}, err
+		return schemas.Operation{}, s.recorded(ctx, org, call.Caller, err)
 	}
 	if written != nil && !written.Status.Ended() {
 		s.dispatch(ctx, *written)

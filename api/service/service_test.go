@@ -28,13 +28,14 @@ func ignore(context.Context, schemas.Operation) error { return nil }
 
 type bundle struct {
 	*service.Service
-	store *postgres.Store
-	admin service.Caller
+	store    *postgres.Store
+	ownerURL string
+	admin    service.Caller
 }
 
 func setup(t *testing.T, dispatch dispatcherFunc, stopping <-chan struct{}) bundle {
 	t.Helper()
-	store, _, _ := postgrestest.New(t)
+	store, ownerURL, _ := postgrestest.New(t)
 	s := service.New(service.Options{
 		Store:        store,
 		Dispatcher:   dispatch,
@@ -45,7 +46,7 @@ func setup(t *testing.T, dispatch dispatcherFunc, stopping <-chan struct{}) bund
 	operator := service.Call{Caller: service.Caller{Role: schemas.RoleOperator, Name: "operator"}}
 	org, err := s.CreateOrg(t.Context(), operator, service.CreateOrg{Name: "Acme"})
 	require.NoError(t, err)
-	return bundle{s, store, service.Caller{OrgID: &org.ID, Role: schemas.RoleAdmin, KeyID: uuid.New(), Name: "Ada"}}
+	return bundle{s, store, ownerURL, service.Caller{OrgID: &org.ID, Role: schemas.RoleAdmin, KeyID: uuid.New(), Name: "Ada"}}
 }
 
 func (b bundle) call() service.Call { return service.Call{Caller: b.admin} }

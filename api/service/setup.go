@@ -21,7 +21,7 @@ func (s *Service) Setup(ctx context.Context, caller Caller, id uuid.UUID) (schem
 	return inOrg(ctx, s, org, func(tx *postgres.Tx) (schemas.SetupGuide, error) {
 		integration, err := tx.Integration(ctx, id)
 		if err != nil {
-			return schemas.SetupGuide{}, missing(err, "integration")
+			return schemas.SetupGuide{}, missing(err, "integration", id)
 		}
 		if !integration.Live() {
 			return schemas.SetupGuide{}, notProvisioned(integration)

@@ -1,0 +1,13 @@
+package service
+
+import "time"
+
+// SetRefusalClock lets tests pass the pause between two recorded refusals.
+func (s *Service) SetRefusalClock(now func() time.Time) { s.refusals.now = now }
+
+// RememberedRefusals is how many counts are in memory.
+func (s *Service) RememberedRefusals() int {
+	s.refusals.mu.Lock()
+	defer s.refusals.mu.Unlock()
+	return len(s.refusals.counts)
+}
