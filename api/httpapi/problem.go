@@ -80,8 +80,12 @@ func problemOf(err error) (p *problem, expected bool) {
 	}
 }
 
-// fail answers with the problem that err is.
+// fail answers with the problem that err is. A refusal is recorded first; one
+// that cannot be is answered as an internal error.
 func (a *api) fail(c *gin.Context, err error) {
+	if unrecorded := a.recordRefused(c, err); unrecorded != nil {
+		err = unrecorded
+	}
 	p, expected := problemOf(err)
 	// Nobody reads the answer to a request that was given up, and there is no
 	// fault behind it.
@@ -90,6 +94,15 @@ func (a *api) fail(c *gin.Context, err error) {
 		a.log.Error("request failed", append(requestFields(c), zap.Error(err))...)
 	}
 	a.answer(c, p)
+}
+
+func (a *api) recordRefused(c *gin.Context, err error) error {
+	ctx, caller := callerOf(c)
+	request := service.Request{Method: c.Request.Method, Route: a.contract.call(c).Path}
+	if last := len(c.Params) - 1; last >= 0 {
+		request.ID = c.Params[last].Value
+	}
+	return a.service.RecordRefused(ctx, caller, request, err)
 }
 
 func (a *api) answer(c *gin.Context, p *problem) {

@@ -66,6 +66,7 @@ func (d *memoryDispatcher) last() schemas.Operation {
 // server is the API on a database of its own.
 type server struct {
 	url        string
+	ownerURL   string // of the database
 	store      *postgres.Store
 	dispatcher *memoryDispatcher
 	log        *observer.ObservedLogs
@@ -73,8 +74,8 @@ type server struct {
 
 func setup(t *testing.T) *server {
 	t.Helper()
-	store, _, _ := postgrestest.New(t)
-	s := &server{store: store, dispatcher: &memoryDispatcher{}}
+	store, ownerURL, _ := postgrestest.New(t)
+	s := &server{ownerURL: ownerURL, store: store, dispatcher: &memoryDispatcher{}}
 	core, log := observer.New(zap.InfoLevel)
 	s.log = log
 	all := service.New(service.Options{
