@@ -141,7 +141,7 @@ func withoutIDs(t *testing.T, event json.RawMessage) map[string]any {
 	}
 	for parent, name := range map[string]string{"actor": "id", "context": "request_id", "metadata": "id"} {
 		require.Contains(t, members[parent], name)
-		delete(members[parent].(map[string]any), name) //nolint:errcheck // a test may panic
+		delete(members[parent].(map[string]any), name)
 	}
 	return members
 }
