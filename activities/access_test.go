@@ -108,25 +108,31 @@ func TestFindingsAreAudited(t *testing.T) {
 	const granted, refused = "auditferry.integration.access_granted", "auditferry.integration.access_refused"
 	audited := func() [2]int { return [2]int{b.audited(granted), b.audited(refused)} }
 	for n, step := range []struct {
-		deny string
-		want [2]int
+		op, code string
+		want     [2]int
 	}{
-		{"put", [2]int{0, 1}},
-		{"put", [2]int{0, 1}},
-		{"list", [2]int{0, 2}},
-		{"", [2]int{1, 2}},
-		{"", [2]int{1, 2}},
+		{"put", "AccessDenied", [2]int{0, 1}},
+		{"put", "AccessDenied", [2]int{0, 1}},
+		{"put", "KMS.Disabled", [2]int{0, 2}},
+		{"list", "KMS.Disabled", [2]int{0, 3}},
+		{"", "", [2]int{1, 3}},
+		{"", "", [2]int{1, 3}},
 	} {
-		b.requests(denyOp(step.deny))
+		b.cloud.Before(func(r destination.Request) error {
+			if r.Op != step.op {
+				return nil
+			}
+			return destination.Refusal(schemas.KindDenied, step.code)
+		})
 		must[schemas.ProbeResult](t, a.Probe, in)
 		require.Equal(t, step.want, audited(), n)
 	}
 	b.setCheck(in.IntegrationID, 2)
 	must[schemas.ProbeResult](t, a.Probe, in)
-	require.Equal(t, [2]int{1, 2}, audited(), "a superseded check finds nothing")
+	require.Equal(t, [2]int{1, 3}, audited(), "a superseded check finds nothing")
 	in.Check = 2
 	must[schemas.ProbeResult](t, a.Probe, in)
-	require.Equal(t, [2]int{2, 2}, audited())
+	require.Equal(t, [2]int{2, 3}, audited())
 }
 
 // A grant that can never work is reported like any other refusal.
