@@ -103,8 +103,8 @@ func (a *Notices) word(ctx context.Context, tx *postgres.Tx, in schemas.NoticeIn
 		}
 		return mail.IntegrationReady(org, integration, guide, link)
 	case schemas.NoticeAccessVerified:
-		if !integration.Live() {
-			return mail.Message{}, fmt.Errorf("%w: the integration has been deleted", errOutdated)
+		if !integration.Live() || integration.Access == schemas.AccessDenied {
+			return mail.Message{}, fmt.Errorf("%w: access is not granted any more", errOutdated)
 		}
 		return mail.AccessVerified(org, integration, link)
 	case schemas.NoticeAccessDenied:

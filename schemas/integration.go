@@ -73,6 +73,7 @@ type IntegrationState struct {
 	AskAgain    time.Time         `json:"ask_again,omitzero"`  // when the provisioner, which could not fulfil the request, gets it again
 	Reminded    bool              `json:"reminded"`            // operators have been told that nothing came
 	Check       int               `json:"check"`               // number of access checks started; the newest one counts
+	CheckDue    bool              `json:"check_due,omitempty"` // the newest check's workflow is still to be started
 	Asked       time.Time         `json:"asked"`               // when the admins were last mailed to grant access
 	Told        Access            `json:"told"`                // what the admins have been told of access since then; "" is nothing
 	Attention   string            `json:"attention,omitempty"` // what a person has to look at, in plain words

@@ -39,6 +39,7 @@ type integration struct {
 
 	inbox   workflow.Selector
 	changed bool // a signal or timer has been handled in this run
+	checked bool // an access check has been started in this run
 
 	request       workflow.Future // the request to the provisioner, while it is under way
 	cancelRequest workflow.CancelFunc
@@ -47,6 +48,9 @@ type integration struct {
 }
 
 func (e *integration) run(ctx workflow.Context) error {
+	if err := e.startCheck(ctx); err != nil {
+		e.needAttention(ctx, "check access", err)
+	}
 	// A command that is there although all is deleted is answered all the same:
 	// the run that carried it out may have been terminated before it said so.
 	for e.state.Status != schemas.IntegrationDeleted || e.inbox.HasPending() {
@@ -56,7 +60,7 @@ func (e *integration) run(ctx workflow.Context) error {
 		workflow.SetCurrentDetails(ctx, e.state.Markdown())
 		// A signal still in the inbox would be lost by continuing as new, so
 		// those are handled first.
-		if e.changed && e.request == nil && !e.inbox.HasPending() {
+		if (e.changed || e.state.CheckDue) && e.request == nil && !e.inbox.HasPending() {
 			return workflow.NewContinueAsNewError(ctx, Integration, e.input())
 		}
 		e.inbox.Select(ctx)

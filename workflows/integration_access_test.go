@@ -135,3 +135,27 @@ func TestIntegrationAsksAgainForCredentials(t *testing.T) {
 	l.provision()
 	require.Equal(t, 1, l.world.count("mail:provisioning-waiting"), "operators are told once")
 }
+
+// Two checks can be asked for while one run handles what has come in; a run
+// starts one workflow of an ID only, and the next run the other.
+func TestIntegrationChecksTwiceInOneRun(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.provision()
+	l.grant()
+	first, second := l.world.operation(), l.world.operation()
+	l.run(func(env *testsuite.TestWorkflowEnvironment) {
+		signalCommand(env, schemas.SignalCheckAccess, first)
+		signalCommand(env, schemas.SignalCheckAccess, second)
+	})
+	require.Equal(t, schemas.OperationSucceeded, l.world.outcome(first))
+	require.Equal(t, schemas.OperationSucceeded, l.world.outcome(second))
+	require.Equal(t, 3, l.world.check)
+	require.Equal(t, 2, l.world.count("child:AccessCheck"))
+	l.hear(2, schemas.AccessGranted)
+	require.Equal(t, 3, l.world.count("child:AccessCheck"), "the second one")
+	require.Equal(t, schemas.AccessChecking, l.in.State.Access, "the first one is superseded")
+	l.hear(3, schemas.AccessGranted)
+	require.Equal(t, schemas.AccessGranted, l.in.State.Access)
+	require.Equal(t, 3, l.world.count("child:AccessCheck"))
+}

@@ -42,20 +42,39 @@ func (e *integration) askForAccess(ctx workflow.Context, kind schemas.NoticeKind
 	return e.checkAccess(ctx)
 }
 
-// checkAccess starts an access check that supersedes any earlier one.
+// checkAccess begins an access check that supersedes any earlier one.
 func (e *integration) checkAccess(ctx workflow.Context) error {
 	e.state.Check++
 	e.state.Access = schemas.AccessChecking
+	e.state.CheckDue = true
 	if err := e.recordAccess(ctx); err != nil {
 		return err
 	}
+	return e.startCheck(ctx)
+}
+
+// startCheck starts the workflow of the newest check, unless this run has
+// started one before: a run cannot start a second child with the same ID, so
+// that is the next run's first act.
+func (e *integration) startCheck(ctx workflow.Context) error {
+	if !e.state.CheckDue || e.checked || e.leaving() {
+		return nil
+	}
+	e.checked = true
+	e.state.CheckDue = false
 	child := beside(ctx, schemas.AccessCheckWorkflowID(e.ref.IntegrationID), "watch for access",
 		enumspb.WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING, //nolint:staticcheck // what supersedes it does not exist for children
 		e.ref)
-	return workflow.ExecuteChildWorkflow(child, schemas.WorkflowAccessCheck, schemas.AccessCheckInput{
+	err := workflow.ExecuteChildWorkflow(child, schemas.WorkflowAccessCheck, schemas.AccessCheckInput{
 		IntegrationRef: e.ref,
 		Check:          e.state.Check,
 	}).GetChildWorkflowExecution().Get(ctx, nil)
+	var again *temporal.ChildWorkflowExecutionAlreadyStartedError
+	if errors.As(err, &again) { // the one to be terminated has just ended by itself
+		e.state.CheckDue = true
+		return nil
+	}
+	return err
 }
 
 // accessChanged takes the report of the newest access check, or a writer's hint
