@@ -37,9 +37,10 @@ var payloads = []any{
 	&schemas.Grant{}, &schemas.Integration{}, &schemas.IntegrationInput{}, &schemas.IntegrationRef{},
 	&schemas.IntegrationState{}, &schemas.LoadIntegrationResult{}, &schemas.NoticeInput{}, &schemas.NoticeRecipients{},
 	&schemas.Object{}, &schemas.Operation{}, &schemas.OperationOutcome{}, &schemas.OperationParams{},
-	&schemas.OperationRef{}, &schemas.Org{}, &schemas.ProbeInput{}, &schemas.ProbeResult{}, &schemas.Provisioned{},
+	&schemas.OperationRef{}, &schemas.Org{}, &schemas.Ownership{}, &schemas.ProbeInput{}, &schemas.ProbeResult{}, &schemas.Provisioned{},
 	&schemas.ReconcileResult{}, &schemas.RecordAccessInput{}, &schemas.RecordFailureInput{}, &schemas.Run{},
-	&schemas.Schedule{}, &schemas.SendNoticeInput{}, &schemas.StoreCredentialsInput{}, &schemas.Target{},
+	&schemas.Schedule{}, &schemas.SendNoticeInput{}, &schemas.SetupDocument{}, &schemas.SetupGuide{}, &schemas.SetupStep{},
+	&schemas.SetupValue{}, &schemas.StoreCredentialsInput{}, &schemas.Target{},
 	&schemas.Window{}, &schemas.WritePartsInput{}, &schemas.WritePartsResult{},
 }
 

@@ -74,8 +74,8 @@ type IntegrationState struct {
 	Reminded    bool              `json:"reminded"`            // operators have been told that nothing came
 	Check       int               `json:"check"`               // number of access checks started; the newest one counts
 	CheckDue    bool              `json:"check_due,omitempty"` // the newest check's workflow is still to be started
-	Asked       time.Time         `json:"asked"`               // when the admins were last mailed to grant access
-	Told        Access            `json:"told"`                // what the admins have been told of access since then; "" is nothing
+	Asked       time.Time         `json:"asked,omitzero"`      // when the admins were last mailed to grant access
+	Told        Access            `json:"told,omitempty"`      // what the admins have been told of access since then; "" is nothing
 	Attention   string            `json:"attention,omitempty"` // what a person has to look at, in plain words
 	Handled     int               `json:"handled"`             // signals handled in all
 	LastCommand string            `json:"last_command,omitempty"`
@@ -100,7 +100,7 @@ func (s IntegrationState) Markdown() string {
 type Provisioned struct {
 	OperationID uuid.UUID   `json:"operation_id"`
 	Credentials Credentials `json:"credentials"`
-	Exclusive   bool        `json:"exclusive"`
+	Exclusive   bool        `json:"exclusive,omitempty"`
 }
 
 // Command asks the Integration workflow to carry out an operation. What is to
@@ -136,7 +136,7 @@ type LoadIntegrationResult struct {
 type StoreCredentialsInput struct {
 	OperationRef
 	Credentials Credentials `json:"credentials"`
-	Exclusive   bool        `json:"exclusive"`
+	Exclusive   bool        `json:"exclusive,omitempty"`
 }
 
 // BeginCommandResult tells a workflow whether to go on with a command.
