@@ -70,7 +70,7 @@ type IntegrationState struct {
 	Access      Access            `json:"access"`
 	Requested   bool              `json:"requested"`           // the provisioner has the request
 	WaitingFrom time.Time         `json:"waiting_from"`        // when the wait for credentials began
-	AskAgain    time.Time         `json:"ask_again,omitzero"`  // when the provisioner, which could not fulfil the request, gets it again
+	AskAgain    time.Time         `json:"ask_again,omitzero"`  // when the provisioner, which could not fulfill the request, gets it again
 	Reminded    bool              `json:"reminded"`            // operators have been told that nothing came
 	Check       int               `json:"check"`               // number of access checks started; the newest one counts
 	CheckDue    bool              `json:"check_due,omitempty"` // the newest check's workflow is still to be started

@@ -36,7 +36,7 @@ func (e *integration) requestProvisioning(ctx workflow.Context) {
 	})
 }
 
-// askAgain repeats a request that the provisioner could not fulfil.
+// askAgain repeats a request that the provisioner could not fulfill.
 func (e *integration) askAgain(ctx workflow.Context) {
 	if e.again != nil || e.state.AskAgain.IsZero() || e.state.Status != schemas.IntegrationProvisioning {
 		return

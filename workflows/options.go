@@ -53,7 +53,7 @@ const (
 	// provisioned.
 	reminderAfter = 24 * time.Hour
 
-	// askAgainAfter is when a provisioner that could not fulfil a request, as its
+	// askAgainAfter is when a provisioner that could not fulfill a request, as its
 	// pool was empty or its configuration wrong, gets it again.
 	askAgainAfter = time.Hour
 
