@@ -30,9 +30,10 @@ const (
 	// delete it: a few requests.
 	provisionTimeout = time.Minute
 
-	// probeTimeout bounds one attempt to use a destination: some ten requests
-	// that the clouds answer within seconds.
-	probeTimeout = 2 * time.Minute
+	// probeTimeout bounds one attempt to use a destination: seven steps that end
+	// within 8 s each, and time to record them. It is also how long a check
+	// stands still when its worker is killed.
+	probeTimeout = 75 * time.Second
 
 	// mailTimeout bounds one SMTP conversation.
 	mailTimeout = 2 * time.Minute
