@@ -159,3 +159,31 @@ func TestIntegrationChecksTwiceInOneRun(t *testing.T) {
 	require.Equal(t, schemas.AccessGranted, l.in.State.Access)
 	require.Equal(t, 3, l.world.count("child:AccessCheck"))
 }
+
+// A check that waits for the next run is not waited for any more once the
+// deletion has begun: an integration whose deletion has failed half-way rests.
+func TestIntegrationStartsNoCheckWhileDeleting(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.provision()
+	l.grant()
+	l.world.fail["RevokeCredentials"] = func() error {
+		return temporal.NewNonRetryableApplicationError("no such row", schemas.ErrorNotFound, nil)
+	}
+	first, second, last := l.world.operation(), l.world.operation(), l.world.operation()
+	l.run(func(env *testsuite.TestWorkflowEnvironment) {
+		signalCommand(env, schemas.SignalCheckAccess, first)
+		signalCommand(env, schemas.SignalCheckAccess, second)
+		signalCommand(env, schemas.SignalDelete, last)
+	})
+	require.Equal(t, schemas.IntegrationDeleting, l.in.State.Status)
+	delete(l.world.fail, "RevokeCredentials")
+
+	began, again := time.Now(), l.world.operation()
+	l.settle = time.Hour
+	env := l.run(func(env *testsuite.TestWorkflowEnvironment) { signalCommand(env, schemas.SignalDelete, again) })
+	require.True(t, l.over, "it went on as new with nothing to do")
+	require.GreaterOrEqual(t, env.Now().Sub(began), 55*time.Minute)
+	require.Equal(t, schemas.OperationSucceeded, l.world.outcome(again))
+	require.Equal(t, 2, l.world.count("child:AccessCheck"), "none while the integration goes away")
+}

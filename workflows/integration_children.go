@@ -57,7 +57,10 @@ func (e *integration) checkAccess(ctx workflow.Context) error {
 // started one before: a run cannot start a second child with the same ID, so
 // that is the next run's first act.
 func (e *integration) startCheck(ctx workflow.Context) error {
-	if !e.state.CheckDue || e.checked || e.leaving() {
+	if e.leaving() {
+		e.state.CheckDue = false // else the runs would go on as new without end
+	}
+	if !e.state.CheckDue || e.checked {
 		return nil
 	}
 	e.checked = true
