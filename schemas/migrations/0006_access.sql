@@ -16,7 +16,9 @@ ALTER TABLE destination_claim
     ADD COLUMN challenge_key  text,        -- full key of the challenge in the bucket
     ADD COLUMN challenge_hash bytea,       -- SHA-256 of what it says
     ADD COLUMN released_at    timestamptz; -- given up, and still held because a run may be writing there
-UPDATE destination_claim AS c SET verified_at = now(), proven_at = now()
+-- Places in use need no proof that was never asked for. They are probed once more
+-- all the same, by the next export: whose they are was not looked at.
+UPDATE destination_claim AS c SET proven_at = now()
 FROM integration AS i WHERE i.id = c.integration_id AND i.access = 'granted' AND c.destination = i.destination;
 CREATE INDEX destination_claim_released ON destination_claim (released_at) WHERE released_at IS NOT NULL;
 GRANT UPDATE ON destination_claim TO auditferry_app;
@@ -48,6 +50,24 @@ CREATE TABLE cloud_identity (
 );
 SELECT auditferry_protect('cloud_identity');
 GRANT SELECT, INSERT, UPDATE ON cloud_identity TO auditferry_app;
+
+-- Those in use, and those that operators handed in since. An app that all orgs
+-- share must not pass for unused.
+INSERT INTO cloud_identity (identity, integration_id, org_id, exclusive)
+SELECT DISTINCT
+    CASE
+        WHEN c ? 'aws' THEN 'aws-external-id:' || (c->'aws'->>'external_id')
+        WHEN c ? 'azure' THEN 'azure-app:' || lower(coalesce(substring(c->'azure'->>'consent_url' FROM '[?&]client_id=([^&#]*)'), ''))
+        WHEN c ? 'gcp' THEN 'gcp-service-account:' || (c->'gcp'->>'service_account')
+    END,
+    id, org_id, c ? 'aws'
+FROM (
+    SELECT id, org_id, credentials AS c FROM integration
+    UNION ALL
+    SELECT integration_id, org_id, params->'credentials' FROM operation
+    WHERE kind = 'provision' AND status IN ('running', 'succeeded')
+) AS given
+WHERE c ?| ARRAY['aws', 'azure', 'gcp'];
 
 -- auditferry_identity_use tells who else than an integration uses an identity,
 -- or ever did: 'exclusive' or 'shared' for another org, 'own' for another
