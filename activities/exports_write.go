@@ -32,7 +32,7 @@ func (a *Exports) WriteParts(ctx context.Context, in schemas.WritePartsInput) (s
 		return schemas.WritePartsResult{}, toTemporal(ctx, err)
 	}
 	objects, err := a.writeParts(ctx, in, integration)
-	a.Places.reconsider(ctx, integration, err)
+	a.Places.reconsider(ctx, integration, in.Window.Destination, err)
 	return schemas.WritePartsResult{Objects: objects}, toTemporal(ctx, err)
 }
 

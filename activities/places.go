@@ -149,7 +149,7 @@ func (p *Places) enter(ctx context.Context, integration schemas.Integration, at 
 }
 
 // verify probes a place on behalf of a writer, and tells the integration's
-// workflow when it was let in.
+// workflow when it was let in and that is news.
 func (p *Places) verify(ctx context.Context, integration schemas.Integration, claim *postgres.Claim) error {
 	report, err := p.probe(ctx, integration, *claim)
 	if err != nil {
@@ -178,7 +178,7 @@ func (p *Places) verify(ctx context.Context, integration schemas.Integration, cl
 	if err != nil {
 		return err
 	}
-	p.lookAgain(ctx, integration)
+	p.lookAgain(ctx, integration, claim.Destination, schemas.AccessDenied, schemas.AccessChecking, schemas.AccessUnknown)
 	return nil
 }
 
@@ -192,22 +192,23 @@ func sentences(explanation, fix string) string {
 // reconsider asks for another look when a writer found otherwise than the last
 // access check: refused although access is said to be granted, or let in
 // although it is said to be denied.
-func (p *Places) reconsider(ctx context.Context, integration schemas.Integration, found error) {
+func (p *Places) reconsider(ctx context.Context, integration schemas.Integration, at schemas.Destination, found error) {
 	kind := destination.KindOf(found)
 	switch {
 	case found == nil:
-		p.lookAgain(ctx, integration, schemas.AccessDenied)
+		p.lookAgain(ctx, integration, at, schemas.AccessDenied)
 	case kind == schemas.KindDenied || kind == schemas.KindNotFound:
-		p.lookAgain(ctx, integration, schemas.AccessGranted)
+		p.lookAgain(ctx, integration, at, schemas.AccessGranted)
 	}
 }
 
-// lookAgain asks for another look at access, if it is said to be one of these;
-// none given, whatever is said. It goes by what is said now: a writer may have
-// begun long before the last check. It is a hint, given again with every attempt
-// until it is heard; what the writer itself found counts more than a hint that
-// was lost.
-func (p *Places) lookAgain(ctx context.Context, integration schemas.Integration, said ...schemas.Access) {
+// lookAgain asks for another look at access, if it is said to be one of these.
+// It goes by what is said now: a writer may have begun long before the last
+// check, and one that finishes in a place that the integration has left since
+// found nothing out about the present one. It is a hint, given again with every
+// attempt until it is heard; what the writer itself found counts more than a
+// hint that was lost.
+func (p *Places) lookAgain(ctx context.Context, integration schemas.Integration, at schemas.Destination, said ...schemas.Access) {
 	ref := schemas.IntegrationRef{OrgID: integration.OrgID, IntegrationID: integration.ID}
 	var check int
 	err := p.Store.InOrg(ctx, integration.OrgID, func(tx *postgres.Tx) (err error) {
@@ -217,7 +218,7 @@ func (p *Places) lookAgain(ctx context.Context, integration schemas.Integration,
 		integration, err = tx.Integration(ctx, integration.ID)
 		return err
 	})
-	if err == nil && len(said) > 0 && !slices.Contains(said, integration.Access) {
+	if err == nil && (integration.Destination != at || !slices.Contains(said, integration.Access)) {
 		return
 	}
 	if err == nil {

@@ -346,6 +346,36 @@ func TestWritersGoByWhatIsSaidNow(t *testing.T) {
 	}
 }
 
+// A writer that finishes where the integration no longer delivers to has found
+// out nothing about the present place: without end, the check would find that
+// granted, and the writer's next attempt doubt it.
+func TestWritersSayNothingOfAPlaceThatWasLeft(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	m := b.moving(true)
+	b.append(10, 10)
+	inFlight := b.begin(b.exports(), m.active)
+	begins(t, (&activities.Integrations{Store: b.Store}).UpdateDestination, m.op)
+	b.say(m.integration, schemas.AccessGranted, 7)
+	b.requests(denyOp("put"))
+	for range 2 {
+		_, err := inFlight.write(attempt{})
+		requireError(t, err, schemas.ErrorDestinationDenied, true)
+	}
+	require.Empty(t, b.watcher.looks())
+}
+
+// A place that was granted before and is verified by a writer is no news.
+func TestWritersVerifyWhatIsSaidToBeGranted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	i, r := b.delivering(awaiting)
+	b.say(i, schemas.AccessGranted, 7)
+	b.requireDelivered(i.Destination, r.mustWrite(), 1, 10)
+	require.NotNil(t, b.claimed(i).VerifiedAt)
+	require.Empty(t, b.watcher.looks())
+}
+
 // say stores what is said of an integration's access.
 func (b *bundle) say(i schemas.Integration, access schemas.Access, check int) {
 	b.t.Helper()
