@@ -12,7 +12,8 @@ import (
 const placeholderRoleARN = "arn:aws:iam::" + placeholderAccount + ":role/auditferry-audit-export"
 
 const (
-	placeholderAccount    = "123456789012"
+	// placeholderAccount is no account ID: pasted as it is, it lets nobody in.
+	placeholderAccount    = "<your AWS account ID>"
 	placeholderExternalID = "0000"
 )
 

@@ -84,7 +84,7 @@ func TestTrustPolicyBeforeCredentials(t *testing.T) {
 		principal   string
 	}{
 		{without(integration(t, onAWS)), "arn:aws:iam::210987654321:root"},
-		{preview(integration(t, onAWS)), "arn:aws:iam::123456789012:root"},
+		{preview(integration(t, onAWS)), "arn:aws:iam::<your AWS account ID>:root"},
 	} {
 		want := strings.NewReplacer("<iam_user_arn>", c.principal, "<external_id>", "0000").Replace(referenceTrust)
 		require.Equal(t, want, document(t, c.integration, setup.AWSTrustPolicy))

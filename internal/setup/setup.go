@@ -74,7 +74,7 @@ func check(i schemas.Integration) error {
 	grant := i.Grant
 	switch { // what is not known yet is not wrong
 	case i.Cloud == schemas.AWS && grant.RoleARN == "":
-		grant.RoleARN = placeholderRoleARN
+		grant.RoleARN = anyRole
 	case i.Cloud == schemas.Azure && grant.TenantID == "":
 		grant.TenantID = anyTenant
 	}
@@ -85,6 +85,9 @@ func check(i schemas.Integration) error {
 	return errors.Join(errs...)
 }
 
-// anyTenant stands in for a tenant that is still to be entered; it is shown
-// nowhere.
-const anyTenant = "11111111-1111-4111-8111-111111111111"
+// anyTenant and anyRole stand in for what is still to be entered; they are
+// shown nowhere.
+const (
+	anyTenant = "11111111-1111-4111-8111-111111111111"
+	anyRole   = "arn:aws:iam::123456789012:role/any"
+)

@@ -228,7 +228,7 @@ func TestAWSScriptBeforeTheRole(t *testing.T) {
 	onShells(t, func(t *testing.T, shell string) {
 		i := preview(integration(t, onAWS))
 		create, wait, _, put := awsCalls(t, i, "/", "auditferry-audit-export")
-		create[8] = strings.Replace(create[8], "123456789012", "210987654321", 1)
+		create[8] = strings.Replace(create[8], "<your AWS account ID>", "210987654321", 1)
 		d := newDesk(t, shell, "aws", awsAnswers).has(t, "account", "210987654321\n")
 		said, code, calls := d.run(t, document(t, i, setup.AWSCLI))
 		require.Zero(t, code)
