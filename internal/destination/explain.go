@@ -179,4 +179,11 @@ const (
 	failed  = "The cloud failed for the moment. The request is repeated by itself."
 	damaged = "The bytes did not arrive as they were sent. They are sent again by themselves."
 	changed = "If that is right, check access and accept the new owner. If it is not, correct the destination."
+
+	// Neither the tenant nor the role of an integration can be changed.
+	otherTenant = "delete the integration and create it again with the right tenant ID, as the tenant of an integration cannot be changed."
+	otherRole   = "delete the integration and create it again with the right ARN, as the role of an integration cannot be changed."
+
+	// operatorsLater is for what a new identity may be answered, too.
+	operatorsLater = "Wait: a new service account takes some minutes to work. If it goes on for an hour, the operators of the service have to look after it."
 )

@@ -28,12 +28,12 @@ var awsRows = []row{
 	{
 		codes: []string{CodeOwnerMismatch}, kind: schemas.KindDenied,
 		explanation: "The bucket {bucket} is not in the AWS account {owner}, so nothing is written to it.",
-		fix:         "If the bucket is yours, name its account as the bucket owner. If it is not, correct the destination.",
+		fix:         "If the bucket is yours, update the destination and name the account that the bucket is in as the bucket owner. If it is not, correct the destination.",
 	},
 	{
 		codes: []string{CodeOwnerChanged}, kind: schemas.KindDenied,
 		explanation: "The bucket {bucket} belongs to another AWS account than {owner}, which it was in when access was first granted, so nothing is written to it.",
-		fix:         changed,
+		fix:         "If that is right, update the destination and name the account that the bucket is in now as the bucket owner. If it is not, correct the destination.",
 	},
 	{
 		codes: []string{"AccessDenied"}, steps: owning, kind: schemas.KindDenied,
@@ -71,7 +71,7 @@ var awsRows = []row{
 	{
 		codes: []string{"AccessDenied"}, steps: signIn, kind: schemas.KindDenied,
 		explanation: "The role {role} does not let the service in, or there is no such role.",
-		fix:         "In the trust policy of the role, allow sts:AssumeRole to the IAM user ARN shown with the integration's credentials, under the condition that sts:ExternalId equals the external ID shown there. Compare both letter by letter.",
+		fix:         "In the trust policy of the role, allow sts:AssumeRole to the IAM user ARN shown with the integration's credentials, under the condition that sts:ExternalId equals the external ID shown there. Compare both letter by letter. If there is no such role, create it as the setup guide says, or " + otherRole,
 	},
 	{
 		codes: []string{"MalformedPolicyDocument", "PackedPolicyTooLarge"}, kind: schemas.KindInvalid,
@@ -81,7 +81,7 @@ var awsRows = []row{
 	{
 		codes: []string{"ValidationError"}, steps: signIn, kind: schemas.KindInvalid,
 		explanation: "AWS does not take {role} for the ARN of a role.",
-		fix:         "Copy the ARN from the role's page in the IAM console.",
+		fix:         "Copy the ARN from the role's page in the IAM console, then " + otherRole,
 	},
 	{
 		codes: []string{"RegionDisabledException"}, kind: schemas.KindDenied,

@@ -55,15 +55,15 @@ func TestAWSExplanations(t *testing.T) {
 	found := func(step schemas.Step, code string, behaves cloud, tells, fix string) explained {
 		return explained{step: step, refusal: refusal{code: code}, kind: denied, tells: tells, fix: fix, cloud: behaves}
 	}
-	sold := found(owner, destination.CodeOwnerChanged, foreign(), "another AWS account than 111122223333", "accept the new owner")
+	sold := found(owner, destination.CodeOwnerChanged, foreign(), "another AWS account than 111122223333", "in now as the bucket owner")
 	sold.change = func(target *destination.Target) { target.Owner = "111122223333" }
-	named := found(owner, destination.CodeOwnerMismatch, foreign(), "not in the AWS account 444455556666", "name its account")
+	named := found(owner, destination.CodeOwnerMismatch, foreign(), "not in the AWS account 444455556666", "update the destination")
 	named.change = func(target *destination.Target) { target.Grant.BucketOwner = "444455556666" }
 
 	checkExplanations(t, schemas.AWS, []explained{
 		found(externalID, destination.CodeExternalIDNotRequired, careless(), role+" lets the service in without the right external ID", "StringEquals sts:ExternalId"),
 		found(externalID, destination.CodeExternalIDNotRequired, careless(""), "any other customer", "shown with the integration's credentials"),
-		found(owner, destination.CodeOwnerMismatch, foreign(), "not in the AWS account 123456789012", "name its account as the bucket owner"),
+		found(owner, destination.CodeOwnerMismatch, foreign(), "not in the AWS account 123456789012", "name the account that the bucket is in"),
 		named, sold,
 
 		at(signIn, 403, "SignatureDoesNotMatch", "Signature expired: 20260301T000000Z is now earlier than 20260301T001000Z", unavailable, "clock", operators),

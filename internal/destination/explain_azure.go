@@ -18,7 +18,7 @@ var azureRows = []row{
 	{
 		codes: []string{"AADSTS700016", "AADSTS7000229", "AADSTS65001"}, kind: schemas.KindDenied,
 		explanation: "The tenant {tenant} does not know the app {app}: nobody has consented yet, or it was done in another tenant.",
-		fix:         "As an administrator of the tenant {tenant}, open the consent URL shown with the integration's credentials and accept. If the storage account is in another tenant, correct the tenant ID.",
+		fix:         "As an administrator of the tenant {tenant}, open the consent URL shown with the integration's credentials and accept. If the storage account is in another tenant, " + otherTenant,
 	},
 	{
 		codes: []string{"AADSTS7000112"}, kind: schemas.KindDenied,
@@ -28,7 +28,7 @@ var azureRows = []row{
 	{
 		codes: []string{"AADSTS650052", "AADSTS500011"}, kind: schemas.KindDenied,
 		explanation: "The tenant {tenant} does not know Azure Storage, so no storage account can be in it.",
-		fix:         "Check that the tenant ID is that of the storage account's subscription. If it is, an administrator can register Azure Storage in it with: az ad sp create --id e406a681-f3d4-42a8-90b6-c2b029497af1",
+		fix:         "If the storage account's subscription is in this tenant, an administrator can register Azure Storage in it with: az ad sp create --id e406a681-f3d4-42a8-90b6-c2b029497af1 - If it is in another tenant, " + otherTenant,
 	},
 	{
 		codes: []string{"AADSTS501051"}, kind: schemas.KindDenied,
@@ -43,12 +43,12 @@ var azureRows = []row{
 	{
 		codes: []string{"AADSTS5000225"}, kind: schemas.KindDenied,
 		explanation: "Microsoft has blocked the tenant {tenant} because it was not used.",
-		fix:         "Ask Microsoft to restore the tenant, or correct the tenant ID.",
+		fix:         "Ask Microsoft to restore the tenant. If the storage account is in another one, " + otherTenant,
 	},
 	{
 		codes: []string{"AADSTS90002", "AADSTS900021", "AADSTS900023"}, kind: schemas.KindNotFound,
 		explanation: "There is no tenant {tenant}.",
-		fix:         "Copy the tenant ID from Microsoft Entra ID, Overview.",
+		fix:         "Copy the tenant ID from Microsoft Entra ID, Overview, then " + otherTenant,
 	},
 
 	// The service's own app.
@@ -63,7 +63,7 @@ var azureRows = []row{
 	{
 		codes: []string{"InvalidAuthenticationInfo", "AuthenticationFailed"}, says: "ssuer", kind: schemas.KindDenied,
 		explanation: "The storage account {account} is in another tenant than {tenant}.",
-		fix:         "Copy the tenant ID of the storage account's subscription, or correct the destination.",
+		fix:         "If the storage account is the wrong one, correct the destination. If it is the right one, " + otherTenant,
 	},
 	{
 		codes: []string{"InvalidAuthenticationInfo", "AuthenticationFailed"}, says: "ifetime", kind: schemas.KindUnavailable,
@@ -72,7 +72,7 @@ var azureRows = []row{
 	{
 		codes: []string{"InvalidAuthenticationInfo", "AuthenticationFailed", "NoAuthenticationInformation"}, kind: schemas.KindDenied,
 		explanation: "The storage account {account} does not accept the sign-in, most often because it is in another tenant than {tenant}.",
-		fix:         "Compare the tenant ID with that of the storage account's subscription.",
+		fix:         "Compare the tenant ID with that of the storage account's subscription. If it is another, " + otherTenant,
 	},
 
 	// What the app may do there.

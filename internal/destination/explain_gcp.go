@@ -33,11 +33,11 @@ var gcpRows = []row{
 	},
 	{
 		steps: signIn, status: http.StatusForbidden, kind: schemas.KindUnavailable,
-		explanation: "The service may not act as its service account {service_account}, or the account was deleted.", fix: operators,
+		explanation: "The service may not act as its service account {service_account}, or not yet, or the account was deleted.", fix: operatorsLater,
 	},
 	{
 		steps: signIn, status: http.StatusNotFound, kind: schemas.KindUnavailable,
-		explanation: "There is no service account {service_account} any more, or not yet.", fix: operators,
+		explanation: "There is no service account {service_account} any more, or not yet.", fix: operatorsLater,
 	},
 	{
 		steps: signIn, status: http.StatusUnauthorized, kind: schemas.KindUnavailable,

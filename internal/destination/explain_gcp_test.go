@@ -40,9 +40,9 @@ func TestGCPExplanations(t *testing.T) {
 		at(signIn, 429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric.", throttled, "fewer requests", notYet),
 		at(signIn, 429, "RATE_LIMIT_EXCEEDED", "", throttled, "fewer requests", notYet),
 		at(signIn, 403, "PERMISSION_DENIED", "IAM Service Account Credentials API has not been used in project 4711 before or it is disabled.", unavailable, "switched on the API", operators),
-		at(signIn, 403, "IAM_PERMISSION_DENIED", mayNotImpersonate, unavailable, "may not act as its service account "+serviceAccount, operators),
-		at(signIn, 403, "forbidden", mayNotImpersonate, unavailable, "may not act as", operators),
-		at(signIn, 404, "NOT_FOUND", "Unknown service account", unavailable, "no service account "+serviceAccount, operators),
+		at(signIn, 403, "IAM_PERMISSION_DENIED", mayNotImpersonate, unavailable, "may not act as its service account "+serviceAccount+", or not yet", "the operators"),
+		at(signIn, 403, "forbidden", mayNotImpersonate, unavailable, "may not act as", "the operators"),
+		at(signIn, 404, "NOT_FOUND", "Unknown service account", unavailable, "no service account "+serviceAccount, "the operators"),
 		at(signIn, 401, "UNAUTHENTICATED", "Request had invalid authentication credentials.", unavailable, "own identity", operators),
 		ownKey("invalid_grant"), ownKey("invalid_client"), ownKey("unauthorized_client"),
 

@@ -106,7 +106,7 @@ func probeRefusesOtherOwners(t *testing.T, p Place) {
 		require.Equal(t, schemas.StepOwner, failure.Name, "%+v", report)
 		require.Equal(t, schemas.KindDenied, failure.Kind, "%+v", failure)
 		require.Equal(t, destination.CodeOwnerChanged, failure.Code)
-		require.Contains(t, failure.Fix, "accept the new owner")
+		require.Contains(t, failure.Fix, "If that is right, ")
 		require.Empty(t, p.Keys(t))
 	}
 }
