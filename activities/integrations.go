@@ -157,9 +157,6 @@ func moveIntegration(ctx context.Context, tx *postgres.Tx, integration schemas.I
 			return err
 		}
 	}
-	if err := tx.ReleaseDestinations(ctx, integration.ID, &to); err != nil {
-		return err
-	}
 	linked, err := tx.LinkedExports(ctx, integration.ID)
 	if err != nil {
 		return err
@@ -175,6 +172,10 @@ func moveIntegration(ctx context.Context, tx *postgres.Tx, integration schemas.I
 		}
 	}
 	if err := tx.UpdateExports(ctx, linked); err != nil {
+		return err
+	}
+	// Behind the exports' locks, so that a run which has just begun is seen.
+	if err := tx.ReleaseDestinations(ctx, integration.ID, &to); err != nil {
 		return err
 	}
 	if err := tx.SetOperationOutcome(ctx, op.ID, outcome); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -265,6 +266,55 @@ func TestAMoveWaitsForTheRunInFlight(t *testing.T) {
 	must[schemas.ReconcileResult](t, sweep.Sweep)
 	require.True(t, other.isFree(m.integration.Destination))
 	require.False(t, other.isFree(m.to))
+}
+
+// A run that begins at the same moment as the move has the old place as long as
+// it needs it.
+func TestAMoveWaitsForTheRunThatIsJustBeginning(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	m := b.moving(true)
+	b.append(10, 10)
+	a := &activities.Integrations{Store: b.Store}
+	moved := make(chan error, 1)
+	b.in(func(ctx context.Context, tx *postgres.Tx) error {
+		e, err := tx.LockExport(ctx, m.active.ID) // as BeginRun does
+		if err != nil {
+			return err
+		}
+		go func() {
+			_, err := try[schemas.BeginCommandResult](t, attempt{}, a.UpdateDestination, m.op)
+			moved <- err
+		}()
+		b.awaitBlocked()
+		return b.openRun(ctx, tx, e)
+	})
+	require.NoError(t, <-moved)
+	require.Equal(t, m.to, b.export(m.active.ID).Destination)
+	require.False(t, b.isFree(m.integration.Destination), "a run has begun to write there")
+}
+
+// awaitBlocked returns when a transaction waits for another's lock.
+func (b *bundle) awaitBlocked() {
+	b.t.Helper()
+	require.Eventually(b.t, func() bool {
+		return len(b.names(`SELECT l.pid::text FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE a.datname = current_database() AND NOT l.granted`)) > 0
+	}, 10*time.Second, 5*time.Millisecond)
+}
+
+// openRun begins to deliver the first ten events, as BeginRun does.
+func (b *bundle) openRun(ctx context.Context, tx *postgres.Tx, e schemas.Export) error {
+	w := schemas.Window{
+		ID: newID(b.t), ExportID: e.ID, Slug: e.Slug, FirstSeq: 1, LastSeq: 10, RowsPerPart: 10,
+		Format: e.Format, Compression: e.Compression, PathTemplate: e.PathTemplate, Destination: e.Destination,
+	}
+	if err := tx.InsertWindow(ctx, w); err != nil {
+		return err
+	}
+	return tx.InsertRun(ctx, schemas.Run{
+		ID: newID(b.t), ExportID: e.ID, WindowID: w.ID, WorkflowID: schemas.ExportWorkflowID(e.ID),
+		Status: schemas.RunRunning, FirstSeq: w.FirstSeq, LastSeq: w.LastSeq, StartedAt: time.Now(),
+	}, w.ID.String(), 0)
 }
 
 // What a writer finds is news to the workflow if it is otherwise than what the
