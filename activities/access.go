@@ -34,7 +34,7 @@ func (a *Access) Probe(ctx context.Context, in schemas.ProbeInput) (schemas.Prob
 	result := schemas.ProbeResult{
 		Granted: report.Granted,
 		Kind:    failure.Kind,
-		Final:   failed && in.Elapsed+in.NextTryIn > min(budget(failure.Kind), maxAccessCheck),
+		Final:   failed && hopeless(in, failure.Kind),
 	}
 	report.Check, report.Attempt = in.Check, in.Attempt
 	report.CheckedAt = time.Now().UTC()
@@ -44,6 +44,18 @@ func (a *Access) Probe(ctx context.Context, in schemas.ProbeInput) (schemas.Prob
 	}
 	result.Superseded, err = a.record(ctx, integration, claim, report)
 	return result, toTemporal(ctx, err)
+}
+
+// hopeless tells whether the next try would come too late: behind the end of the
+// check, or of what this kind of failure may last. That counts from when it came
+// up: a bucket that turns out to be missing once access is granted may still be
+// on its way.
+func hopeless(in schemas.ProbeInput, kind schemas.ErrorKind) bool {
+	lasted := in.Lasted
+	if kind != in.Kind {
+		lasted = 0
+	}
+	return in.Elapsed+in.NextTryIn > maxAccessCheck || lasted+in.NextTryIn > budget(kind)
 }
 
 // subject loads the integration and what is known of its destination;

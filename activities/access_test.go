@@ -75,7 +75,7 @@ func TestProbeRefused(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			a, in := b.checking()
-			in.Elapsed = test.elapsed
+			in.Elapsed, in.Kind, in.Lasted = test.elapsed, test.kind, test.elapsed
 			b.cloud.Before(func(r destination.Request) error {
 				if r.Op == "put" {
 					return destination.Refusal(test.kind, "TheCode")
@@ -98,6 +98,25 @@ func TestProbeRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A cloud that says "denied" for half an hour, and then for once that there is
+// no bucket, has not said for five minutes that there is none.
+func TestProbeCountsFromWhenAFailureCameUp(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	a, in := b.checking()
+	b.cloud.Before(func(r destination.Request) error {
+		return destination.Refusal(schemas.KindNotFound, "NoSuchBucket")
+	})
+	in.Elapsed, in.Kind, in.Lasted = 30*time.Minute, schemas.KindDenied, 30*time.Minute
+	require.False(t, must[schemas.ProbeResult](t, a.Probe, in).Final)
+	in.Kind, in.Lasted = schemas.KindNotFound, 2*time.Minute
+	require.False(t, must[schemas.ProbeResult](t, a.Probe, in).Final)
+	in.Lasted = 4 * time.Minute
+	require.True(t, must[schemas.ProbeResult](t, a.Probe, in).Final)
+	in.Elapsed, in.Lasted = 75*time.Minute, 0
+	require.True(t, must[schemas.ProbeResult](t, a.Probe, in).Final)
 }
 
 // The org's log tells what a check has found, once for each thing found.

@@ -122,6 +122,11 @@ type ProbeInput struct {
 	Attempt   int           `json:"attempt"`
 	NextTryIn time.Duration `json:"next_try_in"` // pause before the next attempt, if there is one
 	Elapsed   time.Duration `json:"elapsed"`     // since the check began
+
+	// Kind is how the attempts before this one failed, and Lasted for how long
+	// they have failed so. Kind is "" for the first.
+	Kind   ErrorKind     `json:"kind,omitempty"`
+	Lasted time.Duration `json:"lasted,omitempty"`
 }
 
 // ProbeResult is what a check decides by.

@@ -15,8 +15,11 @@ import (
 // is stored for the admin to see.
 func AccessCheck(ctx workflow.Context, in schemas.AccessCheckInput) error {
 	began := workflow.Now(ctx)
+	var kind schemas.ErrorKind // how the attempts fail
+	since := began             // when they began to fail so
 	for attempt := 1; ; attempt++ {
 		pause := accessPause(attempt)
+		now := workflow.Now(ctx)
 		var a *activities.Access
 		var probe schemas.ProbeResult
 		err := workflow.ExecuteActivity(probing(ctx, fmt.Sprintf("attempt %d", attempt)), a.Probe, schemas.ProbeInput{
@@ -24,7 +27,9 @@ func AccessCheck(ctx workflow.Context, in schemas.AccessCheckInput) error {
 			Check:          in.Check,
 			Attempt:        attempt,
 			NextTryIn:      pause,
-			Elapsed:        workflow.Now(ctx).Sub(began),
+			Elapsed:        now.Sub(began),
+			Kind:           kind,
+			Lasted:         now.Sub(since),
 		}).Get(ctx, &probe)
 		if err != nil {
 			return err
@@ -36,6 +41,9 @@ func AccessCheck(ctx workflow.Context, in schemas.AccessCheckInput) error {
 			return report(ctx, in, schemas.AccessGranted)
 		case probe.Final:
 			return report(ctx, in, schemas.AccessDenied)
+		}
+		if probe.Kind != kind {
+			kind, since = probe.Kind, now
 		}
 		workflow.SetCurrentDetails(ctx, fmt.Sprintf("Attempt %d: %s. Next try in %s.", attempt, probe.Kind, pause))
 		if err := workflow.Sleep(ctx, pause); err != nil {

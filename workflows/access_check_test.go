@@ -82,6 +82,27 @@ func TestAccessCheckPausesGrow(t *testing.T) {
 	}
 }
 
+// Each attempt knows for how long the ones before it have failed in one way.
+func TestAccessCheckTellsHowLongAFailureLasts(t *testing.T) {
+	t.Parallel()
+	l := &lookout{answer: func(in schemas.ProbeInput) schemas.ProbeResult {
+		kind := schemas.KindDenied
+		if in.Attempt > 3 {
+			kind = schemas.KindNotFound
+		}
+		return schemas.ProbeResult{Final: in.Attempt == 6, Kind: kind}
+	}}
+	check(t, l, nil)
+	for i, want := range []struct {
+		kind  schemas.ErrorKind
+		since int // the attempt that was the first to fail so
+	}{{"", 0}, {schemas.KindDenied, 0}, {schemas.KindDenied, 0}, {schemas.KindDenied, 0}, {schemas.KindNotFound, 3}, {schemas.KindNotFound, 3}} {
+		attempt := l.attempts[i]
+		require.Equal(t, want.kind, attempt.Kind)
+		require.Equal(t, attempt.Elapsed-l.attempts[want.since].Elapsed, attempt.Lasted)
+	}
+}
+
 func TestAccessCheckEnds(t *testing.T) {
 	t.Parallel()
 	t.Run("denied, when trying again cannot help", func(t *testing.T) {
