@@ -136,6 +136,25 @@ func TestIntegrationAsksAgainForCredentials(t *testing.T) {
 	require.Equal(t, 1, l.world.count("mail:provisioning-waiting"), "operators are told once")
 }
 
+// A provisioner that fails in a way which may pass, such as a cloud that refuses
+// the worker, is not tried for days before operators hear of it.
+func TestIntegrationTellsOfAProvisionerThatGoesOnFailing(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.world.fail["RequestProvisioning"] = func() error {
+		return temporal.NewApplicationError("the worker lacks a role", schemas.ErrorUnexpected)
+	}
+	began := time.Now()
+	env := l.run(func(env *testsuite.TestWorkflowEnvironment) {
+		env.RegisterDelayedCallback(env.CancelWorkflow, 48*time.Hour)
+	})
+	require.Equal(t, 1, l.world.count("mail:provisioning-waiting"))
+	require.Contains(t, l.in.State.Attention, "the worker lacks a role")
+	require.WithinDuration(t, began.Add(3*time.Hour), env.Now(), 10*time.Minute, "tried for an hour, and again an hour later")
+	delete(l.world.fail, "RequestProvisioning")
+	l.provision()
+}
+
 // Two checks can be asked for while one run handles what has come in; a run
 // starts one workflow of an ID only, and the next run the other.
 func TestIntegrationChecksTwiceInOneRun(t *testing.T) {

@@ -20,7 +20,7 @@ func (e *integration) requestProvisioning(ctx workflow.Context) {
 	var a *activities.Provisioning
 	requestCtx, cancel := workflow.WithCancel(ctx)
 	e.cancelRequest = cancel
-	e.request = workflow.ExecuteActivity(provisioning(requestCtx, "ask for credentials"), a.RequestProvisioning, e.ref)
+	e.request = workflow.ExecuteActivity(requesting(requestCtx, "ask for credentials"), a.RequestProvisioning, e.ref)
 	e.inbox.AddFuture(e.request, func(f workflow.Future) {
 		e.request = nil
 		if err := f.Get(ctx, nil); err != nil {

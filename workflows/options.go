@@ -55,7 +55,8 @@ const (
 	reminderAfter = 24 * time.Hour
 
 	// askAgainAfter is when a provisioner that could not fulfill a request, as its
-	// pool was empty or its configuration wrong, gets it again.
+	// pool was empty or its configuration wrong, gets it again. It is also how
+	// long one that goes on failing is tried at a time.
 	askAgainAfter = time.Hour
 
 	// verifiedAtOnce is how soon after the mail that asked for access a grant
@@ -92,10 +93,17 @@ func recording(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, options(schemas.TaskQueueControl, summary, recordTimeout))
 }
 
-// provisioning is for activities that have a cloud make credentials, or take
-// them back.
+// provisioning is for activities that have a cloud take credentials back.
 func provisioning(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, options(schemas.TaskQueueControl, summary, provisionTimeout))
+}
+
+// requesting is for asking for credentials. It ends, so that operators hear of
+// what goes on failing; the request is repeated later.
+func requesting(ctx workflow.Context, summary string) workflow.Context {
+	o := options(schemas.TaskQueueControl, summary, provisionTimeout)
+	o.ScheduleToCloseTimeout = askAgainAfter
+	return workflow.WithActivityOptions(ctx, o)
 }
 
 // applying is for activities that go through a list.
