@@ -74,11 +74,16 @@ func TestCheckAccessAcceptsAnOwner(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	o := s.newTenant(t, "Acme")
-	integration := s.newAWS(t, o, "s3://acme-audit/")
-	s.provision(t, o, integration)
-	path := "/v1/integrations/" + integration.String() + "/check-access"
-
 	var op schemas.Operation
+	s.post(t, o.admin(), "/v1/integrations", map[string]any{"name": "audit log", "cloud": "gcp", "destination": "gs://acme-audit/"}).
+		is(t, http.StatusAccepted, &op)
+	integration := *op.IntegrationID
+	s.inOrg(t, o, func(tx *postgres.Tx) error {
+		return tx.SetCredentials(t.Context(), integration, schemas.Credentials{GCP: &schemas.GCPCredentials{
+			ServiceAccount: "exporter@service-project.iam.gserviceaccount.com",
+		}}, true)
+	})
+	path := "/v1/integrations/" + integration.String() + "/check-access"
 	s.post(t, o.admin(), path, map[string]any{}).is(t, http.StatusAccepted, &op)
 	require.False(t, op.Params.AcceptOwner)
 	s.post(t, o.admin(), path, map[string]any{"accept_owner": true}).is(t, http.StatusAccepted, &op)
@@ -91,10 +96,16 @@ func TestCheckAccessAcceptsAnOwner(t *testing.T) {
 	require.NotContains(t, string(checks[1].Metadata), "accept_owner")
 }
 
-func TestAzureHasNoOwnerToAccept(t *testing.T) {
+func TestOwnersAreAcceptedOnGCPOnly(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	o := s.newTenant(t, "Acme")
+	aws := s.newAWS(t, o, "s3://acme-audit/")
+	s.provision(t, o, aws)
+	refused := s.post(t, o.admin(), "/v1/integrations/"+aws.String()+"/check-access", map[string]any{"accept_owner": true}).
+		problem(t, http.StatusUnprocessableEntity)
+	require.Equal(t, []string{"accept_owner"}, refused.fields())
+
 	integration := s.newAzure(t, o, "acme")
 	s.inOrg(t, o, func(tx *postgres.Tx) error {
 		return tx.SetCredentials(t.Context(), integration, schemas.Credentials{Azure: &schemas.AzureCredentials{

@@ -124,7 +124,7 @@ func (b belongings) body(operation string) any {
 			"aws": map[string]any{"external_id": "external", "iam_user_arn": "arn:aws:iam::999999999999:user/auditferry"},
 		}}
 	case "CheckAccess":
-		return map[string]any{"accept_owner": true}
+		return map[string]any{"accept_owner": false}
 	case "ProveOwnership":
 		return map[string]any{"code": "k5v2wq7m3xj4c6zr8t9n1p0s"}
 	case "CreateExport":

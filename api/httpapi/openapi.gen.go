@@ -45,9 +45,10 @@ type Appended = schemas.Appended
 
 // CheckAccess defines model for CheckAccess.
 type CheckAccess struct {
-	// AcceptOwner AWS and GCP only: trust whoever owns the bucket now. Needed after
-	// the bucket has been moved to another account or project on purpose;
-	// the owner found by the first grant is expected otherwise.
+	// AcceptOwner GCP only: trust whichever project owns the bucket now. Needed after
+	// the bucket was made anew in another project on purpose; the project
+	// found by the first grant is expected otherwise. On AWS, update the
+	// destination with its `bucket_owner` instead.
 	AcceptOwner *bool `json:"accept_owner,omitempty"`
 }
 

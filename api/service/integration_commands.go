@@ -93,9 +93,9 @@ func (s *Service) CheckAccess(ctx context.Context, call Call, in CheckAccess) (s
 		if integration.Credentials == nil {
 			return schemas.Operation{}, notProvisioned(integration)
 		}
-		if in.AcceptOwner && integration.Cloud == schemas.Azure {
+		if in.AcceptOwner && integration.Cloud != schemas.GCP {
 			return schemas.Operation{}, invalid(&schemas.FieldError{
-				Field: "accept_owner", Message: "belongs to AWS and GCP integrations only; leave it out",
+				Field: "accept_owner", Message: "belongs to GCP integrations only; leave it out. On AWS, update the destination with the bucket_owner that is right",
 			})
 		}
 		return askIntegration(ctx, tx, call.Caller, integration, schemas.OpCheckAccess,
