@@ -95,7 +95,7 @@ func (u *unproven) verdict() verdict {
 	return verdict{
 		kind: schemas.KindDenied, code: CodeOwnershipOpen,
 		explanation: "The identity that writes here serves several organizations, so it has to be shown first that this destination is yours. Until then nothing is exported to it.",
-		fix:         "Open the object " + u.key + " in your storage, and enter the code that it holds where the integration asks for it.",
+		fix:         "Open the object " + u.key + " in your storage, and hand in the code that it holds as the integration's proof of ownership.",
 	}
 }
 

@@ -31,11 +31,12 @@ const (
 
 // Guide is what the admin of this integration does in their cloud.
 //
-// Only cloud, destination, grant and credentials are read, so a guide can be
-// shown before the integration exists; the grant may then be empty. Without
+// Only ID, cloud, destination, grant, credentials and ownership are read, so a
+// guide can be shown before the integration exists; the grant may then be empty,
+// and the ID and ownership zero. Without
 // credentials the guide is not Ready: documents and steps have placeholders,
-// and Values holds only what the admin has entered. It fails when one of the
-// four is malformed or of another cloud, because commands are made of them.
+// and Values holds only what the admin has entered. It fails when
+// destination, grant or credentials are malformed or of another cloud, because commands are made of them.
 func Guide(i schemas.Integration) (schemas.SetupGuide, error) {
 	if err := check(i); err != nil {
 		return schemas.SetupGuide{}, fmt.Errorf("write the setup guide: %w", err)
@@ -58,7 +59,29 @@ func Guide(i schemas.Integration) (schemas.SetupGuide, error) {
 	if err != nil {
 		return schemas.SetupGuide{}, fmt.Errorf("write the setup guide: %w", err)
 	}
+	guide.Steps = append(guide.Steps, proof(i)...)
 	return guide, nil
+}
+
+// proof is the step that shows whose the destination is, where that is yet to
+// be shown. It comes with the others, because nothing else tells of it in time.
+func proof(i schemas.Integration) []schemas.SetupStep {
+	handIn := fmt.Sprintf("Open it, and hand in the code that it holds on the integration's page, or as code to POST /v1/integrations/%s/ownership. Until then nothing is exported.", i.ID)
+	switch {
+	case i.Credentials == nil:
+		return nil
+	case i.Ownership.State == schemas.OwnershipOpen:
+		return []schemas.SetupStep{{
+			Text: "Several organizations are served with the same identity, so show that this destination is yours. As soon as Auditferry may write, it puts an object here whose name goes on like this. " + handIn,
+			Copy: i.Destination.Key("_auditferry/ownership-"),
+		}}
+	case i.Ownership.State == schemas.OwnershipWaiting:
+		return []schemas.SetupStep{{
+			Text: "Several organizations are served with the same identity, so show that this destination is yours. Auditferry has put this object there. " + handIn,
+			Copy: i.Ownership.Challenge,
+		}}
+	}
+	return nil
 }
 
 // check makes sure that nothing gets into a command that the contract would

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/auditferry/auditferry/internal/setup"
@@ -63,6 +64,12 @@ func inBucketOf(i schemas.Integration, owner string) schemas.Integration {
 	return i
 }
 
+func owned(i schemas.Integration, state schemas.OwnershipState, challenge string) schemas.Integration {
+	i.ID = uuid.MustParse("01900000-0000-7000-8000-000000000001")
+	i.Ownership = schemas.Ownership{State: state, Challenge: challenge}
+	return i
+}
+
 func preview(i schemas.Integration) schemas.Integration {
 	i.Credentials, i.Grant = nil, schemas.Grant{}
 	return i
@@ -89,6 +96,8 @@ func cases(t *testing.T) map[string]schemas.Integration {
 	all := map[string]schemas.Integration{
 		"aws-other-account": inBucketOf(integration(t, onAWS), "555566667777"),
 		"aws-china":         china,
+		"azure-shared":      owned(integration(t, onAzure), schemas.OwnershipOpen, ""),
+		"gcp-challenged":    owned(integration(t, onGCP), schemas.OwnershipWaiting, onGCP+"_auditferry/ownership-ABCD2345.txt"),
 	}
 	for _, on := range []string{onAWS, onAzure, onGCP} {
 		cloud := string(integration(t, on).Cloud)
@@ -227,5 +236,19 @@ func TestGuideRefuses(t *testing.T) {
 		change(&i)
 		_, err := setup.Guide(i)
 		require.Error(t, err, name)
+	}
+}
+
+// A proof is asked for only where one is wanted, and not before there is an
+// identity that could be shared.
+func TestProofOfOwnership(t *testing.T) {
+	t.Parallel()
+	plain := len(guide(t, integration(t, onGCP)).Steps)
+	for state, more := range map[schemas.OwnershipState]int{
+		schemas.OwnershipImplied: 0, schemas.OwnershipProven: 0, schemas.OwnershipOpen: 1, schemas.OwnershipWaiting: 1,
+	} {
+		i := owned(integration(t, onGCP), state, "gs://somewhere/challenge.txt")
+		require.Len(t, guide(t, i).Steps, plain+more, state)
+		require.Len(t, guide(t, without(i)).Steps, plain, state)
 	}
 }
