@@ -21,7 +21,7 @@ func revoke(c schemas.Cloud) string {
 	case schemas.AWS:
 		return "In AWS, delete the IAM role that you made for this integration, unless something else uses it."
 	case schemas.Azure:
-		return "In Azure, remove the role assignment that you made for this integration."
+		return "In Azure, remove the role assignment that you made for this integration. If no other integration uses the app, delete it under Microsoft Entra ID, Enterprise applications."
 	default:
 		return "In Google Cloud, take the custom role away from the service account, unless another integration uses it."
 	}

@@ -29,6 +29,9 @@ func DestinationUpdated(org schemas.Org, integration schemas.Integration, change
 		values = append(values, value{"Old destination", change.Old.URL()})
 	}
 	steps := []step{{Text: "Make sure that the access you granted in " + cloudName(integration.Cloud) + " covers the new destination. It is being checked already, and the integration's page shows the result."}}
+	if o := integration.Ownership.State; o == schemas.OwnershipOpen || o == schemas.OwnershipWaiting {
+		steps = append(steps, step{Text: "Show that the new destination is yours: the last step of the integration's setup guide says how. Until then nothing is exported to it."})
+	}
 	if change.Paused > 0 {
 		steps = append(steps, step{Text: "Resume the paused exports when you are ready, with the new destination. They lose nothing as long as they are resumed before events expire."})
 	}

@@ -259,3 +259,17 @@ func TestSubjectsAreShort(t *testing.T) {
 		}
 	}
 }
+
+// Where an identity is shared, each new destination wants a proof of its own.
+func TestNewDestinationsWantAProof(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[schemas.OwnershipState]bool{
+		schemas.OwnershipImplied: false, schemas.OwnershipOpen: true, schemas.OwnershipWaiting: true, schemas.OwnershipProven: false,
+	} {
+		i := integration(t, onGCP)
+		i.Ownership.State = state
+		message, err := mail.DestinationUpdated(acme(), i, mail.DestinationChange{}, link)
+		require.NoError(t, err)
+		require.Equal(t, want, strings.Contains(message.Text, "Show that the new destination is yours"), state)
+	}
+}
