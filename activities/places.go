@@ -71,7 +71,10 @@ func (p *Places) probe(ctx context.Context, integration schemas.Integration, cla
 	}
 	defer place.Close() //nolint:errcheck // nothing was left open by a finished probe
 	report, err := place.Probe(ctx, challenge)
-	if err != nil || challenge == nil || challenge.Content == nil || !challenged(report) {
+	if err == nil && found(report, destination.CodeChallengeGone) {
+		return p.challengeAnew(ctx, integration, claim)
+	}
+	if err != nil || challenge == nil || challenge.Content == nil || !found(report, destination.CodeOwnershipOpen) {
 		return report, err
 	}
 	hash := sha256.Sum256(challenge.Content)
@@ -98,11 +101,25 @@ func challengeFor(integration schemas.Integration, claim postgres.Claim) *destin
 	}
 }
 
-// challenged tells whether the probe has come as far as the challenge, which
-// then lies in the place.
-func challenged(report schemas.AccessReport) bool {
+// challengeAnew poses another challenge where the one that was noted is gone:
+// a lifecycle rule has deleted it, or the bucket has been made anew. Nobody
+// could ever read that one back.
+func (p *Places) challengeAnew(ctx context.Context, integration schemas.Integration, claim postgres.Claim) (schemas.AccessReport, error) {
+	err := p.Store.InOrg(ctx, integration.OrgID, func(tx *postgres.Tx) error {
+		return tx.ForgetChallenge(ctx, integration.ID, claim.Destination, *claim.ChallengeKey)
+	})
+	if err != nil {
+		return schemas.AccessReport{}, err
+	}
+	claim.ChallengeKey, claim.ChallengeHash = nil, nil
+	return p.probe(ctx, integration, claim)
+}
+
+// found tells whether the probe has come as far as the challenge, and what it
+// found there.
+func found(report schemas.AccessReport, code string) bool {
 	failure, failed := report.Failure()
-	return failed && failure.Name == schemas.StepOwnership && failure.Code == destination.CodeOwnershipOpen
+	return failed && failure.Name == schemas.StepOwnership && failure.Code == code
 }
 
 // refusedToOpen reports a place that cannot be opened at all like one that

@@ -113,6 +113,31 @@ func TestExportsWaitForTheProof(t *testing.T) {
 	require.Len(t, b.watcher.looks(), 1)
 }
 
+// A challenge that is gone unread, with its bucket or by a lifecycle rule, can
+// never be read back; the next probe leaves another.
+func TestAChallengeThatIsGoneIsReplaced(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	a, in := b.checking(sharing)
+	i := b.integration(in.IntegrationID)
+	must[schemas.ProbeResult](t, a.Probe, in)
+	first, _ := b.requireChallenge(i)
+
+	b.cloud.Remove(i.Destination, first)
+	require.Equal(t, schemas.ProbeResult{Kind: schemas.KindDenied}, must[schemas.ProbeResult](t, a.Probe, in))
+	second, _ := b.requireChallenge(i)
+	require.NotEqual(t, first, second)
+	failure, _ := b.integration(i.ID).Report.Failure()
+	require.Equal(t, destination.CodeOwnershipOpen, failure.Code)
+	require.Contains(t, failure.Fix, second)
+
+	b.requests(denyOp("list"))
+	must[schemas.ProbeResult](t, a.Probe, in)
+	b.cloud.Before(nil)
+	again, _ := b.requireChallenge(i)
+	require.Equal(t, second, again, "what may not be looked up is taken to be there")
+}
+
 // A challenge that could not be written is none: nothing is noted, and the next
 // probe tries anew.
 func TestAChallengeThatWasRefused(t *testing.T) {

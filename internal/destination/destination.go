@@ -45,7 +45,8 @@ type Destination interface {
 	//
 	// With a challenge, the org has not shown yet that the place is its own:
 	// the challenge is all that is written, the step ownership fails with
-	// CodeOwnershipOpen, and the steps after it are skipped.
+	// CodeOwnershipOpen, and the steps after it are skipped. A challenge that is
+	// said to lie there and does not is CodeChallengeGone instead.
 	Probe(ctx context.Context, challenge *Challenge) (schemas.AccessReport, error)
 	// Close releases what the destination holds. Objects that were put stay.
 	Close() error
@@ -65,6 +66,7 @@ const (
 	CodeOwnerMismatch         = "BucketOwnerMismatch"   // the bucket is not of the account that it has to be of
 	CodeOwnerChanged          = "BucketOwnerChanged"    // the bucket is not of the owner that was pinned
 	CodeOwnershipOpen         = "OwnershipNotProven"    // the challenge has not been read back yet
+	CodeChallengeGone         = "ChallengeGone"         // the challenge is not where it was written
 	CodeUnknownApp            = "UnknownApp"            // the service has no secret for the Azure app
 )
 

@@ -84,6 +84,13 @@ func (m *Memory) Store(d schemas.Destination, key string, content []byte) {
 	m.buckets[bucketURL(d)][key] = newMemoryObject(bytes.Clone(content))
 }
 
+// Remove deletes an object as somebody else would.
+func (m *Memory) Remove(d schemas.Destination, key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.buckets[bucketURL(d)], key)
+}
+
 // Before sets what is asked before each request is carried out; an error that
 // it returns is the cloud's refusal. Use Refusal to give it a kind. Nil asks
 // nobody. The hook may be called concurrently and may block.

@@ -71,27 +71,44 @@ func inTime(ctx context.Context, try func(context.Context) error) error {
 // pose writes the challenge unless it is there already. It never succeeds: what
 // ends a challenge is the admin's answer, and not a probe.
 func (s *store) pose(ctx context.Context, challenge Challenge) error {
-	if challenge.Content != nil {
-		object := marker(string(challenge.Content))
-		if err := s.check(challenge.Key, object); err != nil {
-			return err
+	if challenge.Content == nil {
+		there, err := s.driver.stat(ctx, challenge.Key)
+		if err != nil && s.driver.sort(schemas.StepList, err).kind == schemas.KindNotFound {
+			return s.fail(ctx, "list", challenge.Key, err)
 		}
-		// Nothing else may be written to find out about the bucket's hashes; an
-		// object of this size under a key of this sort is taken for the challenge.
-		noHashes := func(context.Context) (bool, error) { return false, nil }
-		if err := s.store(ctx, challenge.Key, object, noHashes); err != nil {
-			return err
-		}
+		// A listing that is refused leaves it at what was noted.
+		return &unproven{key: challenge.Key, gone: err == nil && !there.found}
 	}
-	return &unproven{challenge.Key}
+	object := marker(string(challenge.Content))
+	if err := s.check(challenge.Key, object); err != nil {
+		return err
+	}
+	// Nothing else may be written to find out about the bucket's hashes; an
+	// object of this size under a key of this sort is taken for the challenge.
+	noHashes := func(context.Context) (bool, error) { return false, nil }
+	if err := s.store(ctx, challenge.Key, object, noHashes); err != nil {
+		return err
+	}
+	return &unproven{key: challenge.Key}
 }
 
-// unproven is the error of a challenge that lies in its place, to be read back.
-type unproven struct{ key string }
+// unproven is the error of a challenge that lies in its place, to be read back,
+// or is gone from there unread.
+type unproven struct {
+	key  string
+	gone bool
+}
 
 func (u *unproven) Error() string { return "the challenge " + u.key + " has not been read back" }
 
 func (u *unproven) verdict() verdict {
+	if u.gone {
+		return verdict{
+			kind: schemas.KindDenied, code: CodeChallengeGone,
+			explanation: "The object " + u.key + ", which was to show that this destination is yours, is not there any more. The next try writes another.",
+			fix:         "Leave the next object there until you have entered the code that it holds.",
+		}
+	}
 	return verdict{
 		kind: schemas.KindDenied, code: CodeOwnershipOpen,
 		explanation: "The identity that writes here serves several organizations, so it has to be shown first that this destination is yours. Until then nothing is exported to it.",

@@ -166,6 +166,16 @@ func (t *Tx) SetChallenge(ctx context.Context, integration uuid.UUID, d schemas.
 	return rows == 1, err
 }
 
+// ForgetChallenge forgets a challenge that is not in its place any more, so that
+// another can be noted. One that was noted since, or read back, stays.
+func (t *Tx) ForgetChallenge(ctx context.Context, integration uuid.UUID, d schemas.Destination, key string) error {
+	_, err := t.exec(ctx, "forget a challenge", `
+		UPDATE destination_claim SET challenge_key = NULL, challenge_hash = NULL
+		WHERE integration_id = $1 AND destination = $2 AND challenge_key = $3 AND proven_at IS NULL`,
+		integration, asURL(&d), key)
+	return err
+}
+
 // ProveClaim notes that the org has read the challenge back.
 func (t *Tx) ProveClaim(ctx context.Context, integration uuid.UUID, d schemas.Destination) error {
 	return t.execOne(ctx, "prove a claim", `

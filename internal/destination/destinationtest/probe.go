@@ -147,10 +147,21 @@ func probeWritesOnlyTheChallenge(t *testing.T, p Place) {
 }
 
 func probeFindsTheChallenge(t *testing.T, p Place) {
-	report, err := open(t, p.Open).Probe(t.Context(), &destination.Challenge{Key: p.Destination.Key("_auditferry/ownership-1.txt")})
+	d := open(t, p.Open)
+	challenge := &destination.Challenge{Key: p.Destination.Key("_auditferry/ownership-1.txt")}
+	report, err := d.Probe(t.Context(), challenge)
+	require.NoError(t, err)
+	require.False(t, report.Granted)
+	failure, _ := report.Failure()
+	require.Equal(t, schemas.StepOwnership, failure.Name, "%+v", report)
+	require.Equal(t, destination.CodeChallengeGone, failure.Code)
+	require.Empty(t, p.Keys(t))
+
+	p.Store(t, challenge.Key, []byte("the code is 4711"))
+	report, err = d.Probe(t.Context(), challenge)
 	require.NoError(t, err)
 	requireOpen(t, report)
-	require.Empty(t, p.Keys(t))
+	require.Equal(t, []string{challenge.Key}, p.Keys(t))
 }
 
 func probeReplacesNoChallenge(t *testing.T, p Place) {
