@@ -72,12 +72,12 @@ func proof(i schemas.Integration) []schemas.SetupStep {
 		return nil
 	case i.Ownership.State == schemas.OwnershipOpen:
 		return []schemas.SetupStep{{
-			Text: "Several organizations are served with the same identity, so show that this destination is yours. As soon as Auditferry may write, it puts an object here whose name goes on like this. " + handIn,
+			Text: "Several organizations are served with the same identity, so show that this destination is yours. As soon as Auditferry may write, it puts an object there. " + handIn + " The name of the object begins with:",
 			Copy: i.Destination.Key("_auditferry/ownership-"),
 		}}
 	case i.Ownership.State == schemas.OwnershipWaiting:
 		return []schemas.SetupStep{{
-			Text: "Several organizations are served with the same identity, so show that this destination is yours. Auditferry has put this object there. " + handIn,
+			Text: "Several organizations are served with the same identity, so show that this destination is yours. Auditferry has put an object there. " + handIn + " The object:",
 			Copy: i.Ownership.Challenge,
 		}}
 	}
