@@ -70,7 +70,7 @@ var awsRows = []row{
 	},
 	{
 		codes: []string{"AccessDenied"}, steps: signIn, kind: schemas.KindDenied,
-		explanation: "The role {role} does not let the service in, or there is no such role.",
+		explanation: "The role {role} does not let the service in, or not yet, or there is no such role.",
 		fix:         "In the trust policy of the role, allow sts:AssumeRole to the IAM user ARN shown with the integration's credentials, under the condition that sts:ExternalId equals the external ID shown there. Compare both letter by letter. If there is no such role, create it as the setup guide says, or " + otherRole,
 	},
 	{

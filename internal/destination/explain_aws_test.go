@@ -82,7 +82,7 @@ func TestAWSExplanations(t *testing.T) {
 		at(write, 400, "TokenRefreshRequired", "", unavailable, "session", notYet),
 
 		at(signIn, 403, "AccessDenied", denies("sts:AssumeRole", "with an explicit deny in a service control policy"), denied, "forbids it explicitly to assume the role "+role, "Deny that covers sts:AssumeRole"),
-		at(signIn, 403, "AccessDenied", denies("sts:AssumeRole", "because no resource-based policy allows the sts:AssumeRole action"), denied, "The role "+role+" does not let the service in, or there is no such role", "the external ID shown there"),
+		at(signIn, 403, "AccessDenied", denies("sts:AssumeRole", "because no resource-based policy allows the sts:AssumeRole action"), denied, "The role "+role+" does not let the service in, or not yet, or there is no such role", "the external ID shown there"),
 		at(signIn, 400, "MalformedPolicyDocument", "The policy is not in the valid JSON format.", invalid, "s3://acme-audit/logs/", "shorter name"),
 		at(signIn, 400, "PackedPolicyTooLarge", "", invalid, "s3://acme-audit/logs/", "shorter name"),
 		at(signIn, 400, "ValidationError", "1 validation error detected: Value at 'roleArn' failed to satisfy constraint", invalid, "ARN of a role", "Copy the ARN"),
