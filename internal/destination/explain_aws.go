@@ -148,7 +148,7 @@ var awsRows = []row{
 	// The bucket and its account.
 	{
 		codes: []string{"NoSuchBucket", "NotFound"}, kind: schemas.KindNotFound,
-		explanation: "There is no bucket {bucket}.", fix: "Create it, or correct the destination.",
+		explanation: "There is no bucket {bucket}.", fix: "Create the bucket, or correct the destination.",
 	},
 	{
 		codes: []string{"InvalidBucketName"}, kind: schemas.KindInvalid,

@@ -113,8 +113,8 @@ func TestAWSExplanations(t *testing.T) {
 		at(list, 403, "AccessDenied", "Access Denied", denied, "may not list", "s3:ListBucket on arn:aws:s3:::acme-audit for the s3:prefix logs/*"),
 		at(remove, 403, "AccessDenied", "Access Denied", denied, "Exports work without deleting", "s3:DeleteObject on "+objects),
 
-		at(owner, 404, "NoSuchBucket", "The specified bucket does not exist", missing, "no bucket acme-audit", "Create it"),
-		at(write, 404, "NotFound", "", missing, "no bucket acme-audit", "Create it"),
+		at(owner, 404, "NoSuchBucket", "The specified bucket does not exist", missing, "no bucket acme-audit", "Create the bucket"),
+		at(write, 404, "NotFound", "", missing, "no bucket acme-audit", "Create the bucket"),
 		at(write, 400, "InvalidBucketName", "", invalid, "acme-audit", "Correct the destination"),
 		at(write, 403, "AllAccessDisabled", "All access to this object has been disabled", denied, "all access", "AWS Support"),
 		at(write, 403, "AccountProblem", "There is a problem with your AWS account", denied, "billing", "billing console"),

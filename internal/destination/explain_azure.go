@@ -118,7 +118,7 @@ var azureRows = []row{
 	// The place.
 	{
 		codes: []string{"ContainerNotFound"}, kind: schemas.KindNotFound,
-		explanation: "There is no container {container} in the storage account {account}.", fix: "Create it, or correct the destination.",
+		explanation: "There is no container {container} in the storage account {account}.", fix: "Create the container, or correct the destination.",
 	},
 	{
 		codes: []string{"ContainerBeingDeleted"}, kind: schemas.KindNotFound,
@@ -130,7 +130,7 @@ var azureRows = []row{
 	},
 	{
 		says: "there is no host ", kind: schemas.KindNotFound,
-		explanation: "There is no storage account {account}.", fix: "Create it, or correct the destination.",
+		explanation: "There is no storage account {account}.", fix: "Create the storage account, or correct the destination.",
 	},
 	{
 		codes: []string{"InvalidResourceName", "InvalidUri", "OutOfRangeInput"}, kind: schemas.KindInvalid,

@@ -21,7 +21,7 @@ func TestAzureExplanations(t *testing.T) {
 	signIn, write, list, remove := schemas.StepAuthenticate, schemas.StepWrite, schemas.StepList, schemas.StepDelete
 	denied, unavailable, throttled := schemas.KindDenied, schemas.KindUnavailable, schemas.KindThrottled
 	invalid, missing := schemas.KindInvalid, schemas.KindNotFound
-	noHost := at(write, 0, "", "there is no host "+azureAccount+".blob.core.windows.net", missing, "no storage account "+azureAccount, "Create it")
+	noHost := at(write, 0, "", "there is no host "+azureAccount+".blob.core.windows.net", missing, "no storage account "+azureAccount, "Create the storage account")
 	noHost.err = &net.DNSError{Name: azureAccount + ".blob.core.windows.net", IsNotFound: true}
 
 	unknownApp := at(signIn, 0, destination.CodeUnknownApp, "", unavailable, "no secret for the app "+appName, operators)
@@ -80,7 +80,7 @@ func TestAzureExplanations(t *testing.T) {
 		at(remove, 409, "BlobImmutableDueToPolicy", "", denied, "retention policy", "Nothing needs to be done"),
 		at(remove, 412, "LeaseIdMissing", "", denied, "lease", "Break the lease"),
 
-		at(write, 404, "ContainerNotFound", "", missing, "no container audit in the storage account "+azureAccount, "Create it"),
+		at(write, 404, "ContainerNotFound", "", missing, "no container audit in the storage account "+azureAccount, "Create the container"),
 		at(write, 409, "ContainerBeingDeleted", "", missing, "being deleted", "anew"),
 		at(write, 404, "ResourceNotFound", "", missing, azureAccount, "Create them"),
 		at(write, 404, "AccountNotFound", "", missing, azureAccount, "Create them"),

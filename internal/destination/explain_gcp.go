@@ -120,7 +120,7 @@ var gcpRows = []row{
 	},
 	{
 		codes: []string{"notFound", "NOT_FOUND"}, kind: schemas.KindNotFound,
-		explanation: "There is no bucket {bucket}.", fix: "Create it, or correct the destination.",
+		explanation: "There is no bucket {bucket}.", fix: "Create the bucket, or correct the destination.",
 	},
 
 	// The object. A wrong checksum is "invalid" as well.

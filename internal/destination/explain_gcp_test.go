@@ -79,8 +79,8 @@ func TestGCPExplanations(t *testing.T) {
 		at(remove, 403, "forbidden", "", denied, "storage.objects.delete", "custom role"),
 		at(write, 403, "PERMISSION_DENIED", "", denied, "storage.objects.create", "custom role"),
 		at(write, 403, "IAM_PERMISSION_DENIED", "", denied, "storage.objects.create", "custom role"),
-		at(owner, 404, "notFound", "The specified bucket does not exist.", missing, "no bucket acme-audit", "Create it"),
-		at(write, 404, "NOT_FOUND", "", missing, "no bucket acme-audit", "Create it"),
+		at(owner, 404, "notFound", "The specified bucket does not exist.", missing, "no bucket acme-audit", "Create the bucket"),
+		at(write, 404, "NOT_FOUND", "", missing, "no bucket acme-audit", "Create the bucket"),
 
 		at(write, 400, "invalid", `Provided MD5 hash "a" doesn't match calculated MD5 hash "b".`, unavailable, "sent again", notYet),
 		at(owner, 400, "invalid", "Invalid bucket name: 'acme-audit'", invalid, "name of the bucket", "Correct the destination"),
