@@ -97,6 +97,12 @@ func (a *Access) record(ctx context.Context, integration schemas.Integration, cl
 				return err
 			}
 		}
+		if failure, failed := report.Failure(); failed && failure.Name == schemas.StepExternalID && failure.Kind == schemas.KindDenied {
+			// Whoever can talk us into using this role could have us write there.
+			if err := tx.UnverifyClaim(ctx, integration.ID, claim.Destination); err != nil {
+				return err
+			}
+		}
 		return auditAccess(ctx, tx, integration, report)
 	})
 	return superseded, err

@@ -162,6 +162,9 @@ func moveIntegration(ctx context.Context, tx *postgres.Tx, integration schemas.I
 		return err
 	}
 	outcome := schemas.OperationOutcome{PreviousDestination: integration.Destination}
+	if to == integration.Destination {
+		linked = nil // only the bucket's owner is named anew; the exports go on where they are
+	}
 	for n := range linked {
 		if op.Params.Retarget {
 			linked[n].Destination = to

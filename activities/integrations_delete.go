@@ -70,6 +70,9 @@ func (a *Integrations) FinishDelete(ctx context.Context, in schemas.OperationRef
 		if err := tx.SetIntegrationStatus(ctx, in.IntegrationID, schemas.IntegrationDeleted); err != nil {
 			return err
 		}
+		if err := tx.ClearCredentials(ctx, in.IntegrationID); err != nil { // revoked or not
+			return err
+		}
 		if err := tx.CancelLinkedRuns(ctx, in.IntegrationID); err != nil {
 			return err
 		}

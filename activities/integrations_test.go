@@ -261,8 +261,14 @@ func TestUpdateDestinationNamesTheBucketsOwner(t *testing.T) {
 			i := b.addIntegration("s3://acme-logs/")
 			to := parse(t, test.to)
 			b.claim(i, to)
+			export := b.addExport(i, "daily")
 			op := b.addOperation(i, schemas.OpUpdateDestination, schemas.OperationParams{Destination: &to, BucketOwner: test.owner})
 			begins(t, a.UpdateDestination, op)
+			state := schemas.ExportActive // as long as it need not move
+			if to != i.Destination {
+				state = schemas.ExportPaused
+			}
+			require.Equal(t, state, b.export(export.ID).State)
 
 			moved := b.integration(i.ID)
 			require.Equal(t, to, moved.Destination)

@@ -434,3 +434,41 @@ func (b *bundle) say(i schemas.Integration, access schemas.Access, check int) {
 	})
 	require.Equal(b.t, access, b.integration(i.ID).Access)
 }
+
+// A role that lets anybody in through us is written with no more, also when it
+// was not so at first.
+func TestRolesThatBecomeOpenAreUsedNoMore(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	a, in := b.checking()
+	must[schemas.ProbeResult](t, a.Probe, in)
+	require.NotNil(t, b.claimed(b.integration(in.IntegrationID)).VerifiedAt)
+
+	open := schemas.AccessStep{
+		Name: schemas.StepExternalID, Status: schemas.StepFailed, Kind: schemas.KindDenied, Code: destination.CodeExternalIDNotRequired,
+	}
+	for _, test := range []struct {
+		kind     schemas.ErrorKind
+		verified bool
+	}{{schemas.KindUnavailable, true}, {schemas.KindDenied, false}} { // a probe that could not tell says nothing
+		open.Kind = test.kind
+		a.Places.Destinations = finding{open}
+		must[schemas.ProbeResult](t, a.Probe, in)
+		require.Equal(t, test.verified, b.claimed(b.integration(in.IntegrationID)).VerifiedAt != nil, test.kind)
+	}
+}
+
+// finding is a destination of which every probe finds one thing.
+type finding struct{ step schemas.AccessStep }
+
+func (f finding) Open(context.Context, destination.Target) (destination.Destination, error) {
+	return f, nil
+}
+
+func (f finding) Put(context.Context, string, destination.Object) error { return nil }
+
+func (f finding) Probe(context.Context, *destination.Challenge) (schemas.AccessReport, error) {
+	return schemas.AccessReport{Steps: []schemas.AccessStep{f.step}}, nil
+}
+
+func (f finding) Close() error { return nil }

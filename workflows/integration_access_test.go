@@ -186,7 +186,7 @@ func TestIntegrationStartsNoCheckWhileDeleting(t *testing.T) {
 	l := newLife(t)
 	l.provision()
 	l.grant()
-	l.world.fail["RevokeCredentials"] = func() error {
+	l.world.fail["FinishDelete"] = func() error {
 		return temporal.NewNonRetryableApplicationError("no such row", schemas.ErrorNotFound, nil)
 	}
 	first, second, last := l.world.operation(), l.world.operation(), l.world.operation()
@@ -196,7 +196,7 @@ func TestIntegrationStartsNoCheckWhileDeleting(t *testing.T) {
 		signalCommand(env, schemas.SignalDelete, last)
 	})
 	require.Equal(t, schemas.IntegrationDeleting, l.in.State.Status)
-	delete(l.world.fail, "RevokeCredentials")
+	delete(l.world.fail, "FinishDelete")
 
 	began, again := time.Now(), l.world.operation()
 	l.settle = time.Hour

@@ -84,8 +84,13 @@ func (e *integration) delete(ctx workflow.Context, command schemas.Command) erro
 		if err := e.stopEverything(ctx); err != nil {
 			return err
 		}
-		if err := workflow.ExecuteActivity(provisioning(ctx, "revoke credentials"), p.RevokeCredentials, e.ref).Get(ctx, nil); err != nil {
-			return err
+		if err := workflow.ExecuteActivity(revoking(ctx, "revoke credentials"), p.RevokeCredentials, e.ref).Get(ctx, nil); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			// The credentials are forgotten, so nothing can be written with them.
+			// What is left of them in the cloud is the operators' to remove.
+			e.needAttention(ctx, "revoke credentials", err)
 		}
 		if err := workflow.ExecuteActivity(recording(ctx, "forget"), a.FinishDelete, op).Get(ctx, nil); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -206,6 +207,20 @@ func TestIntegrationDeleteLeavesHangingRunsBehind(t *testing.T) {
 	require.Equal(t, schemas.OperationSucceeded, l.world.outcome(op))
 }
 
+// Credentials that a cloud does not take back are forgotten all the same.
+func TestIntegrationDeleteOutlivesARefusedRevocation(t *testing.T) {
+	t.Parallel()
+	l := newLife(t)
+	l.provision()
+	l.world.fail["RevokeCredentials"] = func() error { return errors.New("permission denied") }
+	op := l.world.operation()
+	l.run(func(env *testsuite.TestWorkflowEnvironment) { signalCommand(env, schemas.SignalDelete, op) })
+	require.True(t, l.over)
+	require.Equal(t, schemas.OperationSucceeded, l.world.outcome(op))
+	require.Equal(t, 1, l.world.count("FinishDelete"))
+	require.Equal(t, 1, l.world.count("mail:integration-deleted"))
+}
+
 func TestIntegrationDeleteDuringProvisioning(t *testing.T) {
 	t.Parallel()
 	t.Run("while waiting for credentials", func(t *testing.T) {
@@ -374,7 +389,7 @@ func TestIntegrationStaysDeleting(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
 	l.provision()
-	l.world.fail["RevokeCredentials"] = func() error {
+	l.world.fail["FinishDelete"] = func() error {
 		return temporal.NewNonRetryableApplicationError("no such row", schemas.ErrorNotFound, nil)
 	}
 	op := l.world.operation()

@@ -22,8 +22,9 @@ const (
 	// such as one for each linked export.
 	applyTimeout = 2 * time.Minute
 
-	// stopTimeout is how long a delete waits for cancelled runs. Past it they
-	// are left behind: a run that was superseded cannot deliver any more.
+	// stopTimeout is how long a delete waits for cancelled runs, and for a cloud
+	// to take credentials back. Past it they are left behind: a run that was
+	// superseded cannot deliver any more, and forgotten credentials let nobody in.
 	stopTimeout = 10 * time.Minute
 
 	// provisionTimeout bounds one attempt to have a cloud make an account or
@@ -93,9 +94,12 @@ func recording(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, options(schemas.TaskQueueControl, summary, recordTimeout))
 }
 
-// provisioning is for activities that have a cloud take credentials back.
-func provisioning(ctx workflow.Context, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, options(schemas.TaskQueueControl, summary, provisionTimeout))
+// revoking is for having a cloud take credentials back. It ends as stopping
+// does: no delete waits for a cloud that goes on refusing.
+func revoking(ctx workflow.Context, summary string) workflow.Context {
+	o := options(schemas.TaskQueueControl, summary, provisionTimeout)
+	o.ScheduleToCloseTimeout = stopTimeout
+	return workflow.WithActivityOptions(ctx, o)
 }
 
 // requesting is for asking for credentials. It ends, so that operators hear of

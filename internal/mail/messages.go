@@ -35,12 +35,18 @@ func DestinationUpdated(org schemas.Org, integration schemas.Integration, change
 	if change.Paused > 0 {
 		steps = append(steps, step{Text: "Resume the paused exports when you are ready, with the new destination. They lose nothing as long as they are resumed before events expire."})
 	}
+	intro := []string{
+		fmt.Sprintf("The storage integration %q of %s has a new destination.", integration.Name, org.Name),
+		linksAfterUpdate(change),
+	}
+	if change.Old == integration.Destination {
+		values = []value{{"Destination", integration.Destination.URL()}}
+		intro = []string{fmt.Sprintf("The storage integration %q of %s expects its bucket in another account now. Its scheduled exports go on where they are.",
+			integration.Name, org.Name)}
+	}
 	return content{
-		Subject: fmt.Sprintf("Destination of %q updated", integration.Name),
-		Intro: []string{
-			fmt.Sprintf("The storage integration %q of %s has a new destination.", integration.Name, org.Name),
-			linksAfterUpdate(change),
-		},
+		Subject:    fmt.Sprintf("Destination of %q updated", integration.Name),
+		Intro:      intro,
 		Values:     values,
 		Steps:      steps,
 		Link:       link,

@@ -148,6 +148,7 @@ func TestMessages(t *testing.T) {
 		"destination-updated-retargeted": change(mail.DestinationChange{Old: old, Retargeted: 1}),
 		"destination-updated-both":       change(mail.DestinationChange{Old: old, Retargeted: 2, Paused: 1}),
 		"destination-updated-unlinked":   change(mail.DestinationChange{}),
+		"destination-updated-same":       change(mail.DestinationChange{Old: integration(t, onAWS).Destination}),
 		"integration-deleted-paused":     deletion(onAWS, mail.DeletedLinks{Paused: 1}),
 		"integration-deleted-deleted":    deletion(onAzure, mail.DeletedLinks{Deleted: 3}),
 		"integration-deleted-both":       deletion(onGCP, mail.DeletedLinks{Paused: 2, Deleted: 1}),

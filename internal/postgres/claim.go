@@ -146,6 +146,13 @@ func (t *Tx) VerifyClaim(ctx context.Context, integration uuid.UUID, d schemas.D
 	return true, nil
 }
 
+// UnverifyClaim has a place probed again before anything is written to it.
+func (t *Tx) UnverifyClaim(ctx context.Context, integration uuid.UUID, d schemas.Destination) error {
+	return t.execOne(ctx, "unverify a claim", `
+		UPDATE destination_claim SET verified_at = NULL WHERE integration_id = $1 AND destination = $2`,
+		integration, asURL(&d))
+}
+
 // ForgetOwner unpins the owner of a place's bucket, so that the next grant pins
 // whoever owns it then. A proof of ownership was about the former owner's
 // bucket, and is forgotten with it.

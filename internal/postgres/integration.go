@@ -121,10 +121,13 @@ func (t *Tx) SetDestination(ctx context.Context, id uuid.UUID, d schemas.Destina
 }
 
 // SetIntegrationStatus stores where an integration stands in its life. The
-// first time it is deleted dates its end.
+// first time it is deleted dates its end; what was found of its access is
+// history then.
 func (t *Tx) SetIntegrationStatus(ctx context.Context, id uuid.UUID, status schemas.IntegrationStatus) error {
 	return t.execOne(ctx, "set an integration's status", `
 		UPDATE integration SET status = $2, updated_at = now(),
-			deleted_at = CASE WHEN $2 = 'deleted' THEN coalesce(deleted_at, now()) END
+			deleted_at = CASE WHEN $2 = 'deleted' THEN coalesce(deleted_at, now()) END,
+			access = CASE WHEN $2 = 'deleted' THEN 'unknown' ELSE access END,
+			access_report = CASE WHEN $2 = 'deleted' THEN NULL ELSE access_report END
 		WHERE id = $1`, id, status)
 }
