@@ -37,14 +37,14 @@ func (a *Exports) WriteParts(ctx context.Context, in schemas.WritePartsInput) (s
 }
 
 func (a *Exports) writeParts(ctx context.Context, in schemas.WritePartsInput, integration schemas.Integration) ([]schemas.Object, error) {
+	done := resumeProgress(ctx)
+	stop := done.report(ctx) // from here on: a slow cloud may take longer to let us in than a heartbeat may
+	defer stop()
 	place, err := a.Places.enter(ctx, integration, in.Window.Destination)
 	if err != nil {
 		return nil, err
 	}
 	defer place.Close() //nolint:errcheck // every object has been acknowledged by then
-	done := resumeProgress(ctx)
-	stop := done.report(ctx)
-	defer stop()
 
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(a.Limits.Parallel)
