@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/auditferry/auditferry/dev/actor"
 	"github.com/auditferry/auditferry/schemas"
 )
 
@@ -34,7 +34,7 @@ func (o *org) attacker(place schemas.Destination, grant schemas.Grant) *ferry {
 }
 
 // refused checks that an attack came to nothing: the check was refused at a
-// step, its export writes nothing, and the org's log tells.
+// step, its export was refused, too, and wrote nothing, and the org's log tells.
 func (f *ferry) refused(step schemas.Step, code string) {
 	f.t.Helper()
 	before := f.objects(f.places[0])
@@ -43,8 +43,31 @@ func (f *ferry) refused(step schemas.Step, code string) {
 	f.awaitRefusal(step, code)
 	require.GreaterOrEqual(f.t, f.audited("auditferry.integration.access_refused"), 1)
 	f.done(f.admin.RunNow(f.ctx, f.export.ID))
+	f.awaitRefusedWrite()
 	require.Zero(f.t, f.now().DeliveredSeq)
 	require.Equal(f.t, before, f.objects(f.places[0]), "nothing is written")
+}
+
+// awaitRefusedWrite waits until the newest run of the export has tried to write
+// and was refused for want of access.
+func (f *ferry) awaitRefusedWrite() {
+	f.t.Helper()
+	require.NoError(f.t, actor.Until(f.ctx, func() (string, error) {
+		runs, err := f.admin.Runs(f.ctx, f.export.ID)
+		if err != nil || len(runs) == 0 {
+			return "a run", err
+		}
+		running, err := f.temporal.DescribeWorkflowExecution(f.ctx, newestRun(runs).WorkflowID, "")
+		if err != nil {
+			return "", err
+		}
+		for _, pending := range running.PendingActivities {
+			if pending.GetLastFailure().GetApplicationFailureInfo().GetType() == schemas.ErrorDestinationDenied {
+				return "", nil
+			}
+		}
+		return "the run to be refused", nil
+	}))
 }
 
 func attackDestination(o *org) {
@@ -178,8 +201,12 @@ func attackIDs(o *org) {
 	f.awaitDelivered(victim.report(10))
 	runs, err := victim.admin.Runs(o.ctx, f.export.ID)
 	require.NoError(o.t, err)
+	op, err := victim.admin.CheckAccess(o.ctx, f.integration, false)
+	require.NoError(o.t, err)
+	keys, err := victim.admin.Keys(o.ctx)
+	require.NoError(o.t, err)
 	ids := strings.NewReplacer("{integration_id}", f.integration.String(), "{export_id}", f.export.ID.String(),
-		"{run_id}", runs[0].ID.String(), "{operation_id}", uuid.NewString(), "{key_id}", uuid.NewString(), "{org_id}", victim.admin.Org.ID.String())
+		"{run_id}", runs[0].ID.String(), "{operation_id}", op.ID.String(), "{key_id}", keys[0].ID.String(), "{org_id}", victim.admin.Org.ID.String())
 	bodies := map[string]any{ // of the routes that want one
 		"/destination":         map[string]any{"destination": f.places[0].URL()},
 		"/ownership":           map[string]any{"code": "GUESS"},
@@ -188,7 +215,7 @@ func attackIDs(o *org) {
 		"/api-keys":            map[string]any{"name": "mine", "role": schemas.RoleAdmin},
 		"/exports/{export_id}": map[string]any{"name": "mine"},
 	}
-	tried := 0
+	missing, forbidden := 0, 0
 	for _, route := range routesWithIDs(o.t) {
 		method, path, _ := strings.Cut(route, " ")
 		var body any
@@ -201,13 +228,14 @@ func attackIDs(o *org) {
 		require.NoError(o.t, err)
 		operators := strings.HasSuffix(path, "/provisioning") || strings.HasPrefix(path, "/v1/orgs/")
 		if operators && status == http.StatusForbidden {
+			forbidden++
 			continue
 		}
 		require.Equal(o.t, http.StatusNotFound, status, route)
-		tried++
+		missing++
 	}
-	require.GreaterOrEqual(o.t, tried, 20)
-	require.GreaterOrEqual(o.t, o.audited("auditferry.request_refused"), 10)
+	require.GreaterOrEqual(o.t, missing, 20)
+	require.Equal(o.t, missing+forbidden, o.audited("auditferry.request_refused"), "each of them")
 	require.Equal(o.t, schemas.ExportActive, f.now().State)
 }
 

@@ -65,7 +65,7 @@ func AccessCheckWorkflowID(integration uuid.UUID) string {
 }
 
 // NoticeWorkflowID is the ID of the workflow that mails one notice. The
-// occasion is what makes a notice unique: the operation or credentials version
+// occasion is what makes a notice unique: the operation or access check
 // it tells of.
 func NoticeWorkflowID(kind NoticeKind, occasion string) string {
 	return fmt.Sprintf("notice/%s/%s", kind, occasion)

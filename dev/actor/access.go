@@ -63,6 +63,15 @@ func (a Admin) Events(ctx context.Context, action string) ([]schemas.RecordedEve
 	return all[schemas.RecordedEvent](ctx, a.caller, "/v1/events", "&action="+url.QueryEscape(action))
 }
 
+// Keys lists the org's API keys, without their secrets.
+func (a Admin) Keys(ctx context.Context) ([]schemas.APIKey, error) {
+	var list struct {
+		Items []schemas.APIKey `json:"items"`
+	}
+	err := a.call(ctx, http.MethodGet, "/v1/api-keys", nil, &list)
+	return list.Items, err
+}
+
 // Status is what the API answers to any request at all of the admin's.
 func (a Admin) Status(ctx context.Context, method, path string, in any) (int, error) {
 	err := a.call(ctx, method, path, in, nil)

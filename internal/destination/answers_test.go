@@ -206,7 +206,7 @@ func TestPutEndsWithItsContext(t *testing.T) {
 }
 
 // A cloud that does not answer at all is a finding like any other, and comes
-// within the minute that one attempt of an access check has.
+// within what one attempt of an access check may take.
 func TestProbeOfASilentCloud(t *testing.T) {
 	t.Parallel()
 	for at, target := range targets {
@@ -228,7 +228,7 @@ func TestProbeOfASilentCloud(t *testing.T) {
 				failure, failed := report.Failure()
 				require.True(t, failed)
 				require.Equal(t, schemas.KindUnavailable, failure.Kind, "%+v", failure)
-				time.Sleep(time.Hour) // of the bubble's own clock, for the renewal to end
+				outlastSDKs()
 			})
 		})
 	}
@@ -251,3 +251,8 @@ func TestOpenRefusesWhatCanNeverWork(t *testing.T) {
 	_, err = o.Open(t.Context(), destination.Target{})
 	require.Equal(t, schemas.KindInvalid, destination.KindOf(err))
 }
+
+// outlastSDKs lets what SDKs do by the way, such as renewing a token, come to
+// its end before a bubble of synctest does. No time passes but on the bubble's
+// own clock.
+func outlastSDKs() { time.Sleep(time.Hour) }

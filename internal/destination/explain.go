@@ -20,8 +20,10 @@ type row struct {
 	// kind is "" where the HTTP status tells: then it is denied for 401 and
 	// 403, not_found for 404, throttled for 429 and unavailable for all else.
 	kind schemas.ErrorKind
-	// explanation and fix may hold the placeholders of the cloud's names. They
-	// never hold values of credentials. An empty fix is nothing but to wait.
+	// explanation and fix may hold the placeholders of the cloud's names, the
+	// app's and the service account's among them, but never the external ID or
+	// the consent URL: to see those is an act that is audited. An empty fix is
+	// nothing but to wait.
 	explanation, fix string
 }
 

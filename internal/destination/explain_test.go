@@ -14,7 +14,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -64,7 +63,7 @@ func checkExplanations(t *testing.T, at schemas.Cloud, cases []explained, networ
 				report, err := openOver(t, behaves, target).Probe(t.Context(), nil)
 				require.NoError(t, err)
 				checkExplanation(t, report, c)
-				time.Sleep(time.Hour) // of the bubble's own clock, for what SDKs do by the way
+				outlastSDKs()
 			})
 		})
 	}
@@ -299,7 +298,7 @@ func TestUnknownAnswersStayRetryable(t *testing.T) {
 					require.ErrorContains(t, err, step.Explanation)
 					require.ErrorContains(t, err, "The answer was: the words of the cloud")
 					require.NotContains(t, err.Error(), "\n")
-					time.Sleep(time.Hour)
+					outlastSDKs()
 				})
 			})
 		}
@@ -351,7 +350,7 @@ func TestLostRequestsStayRetryable(t *testing.T) {
 					require.Empty(t, destination.CodeOf(err))
 					require.ErrorContains(t, err, "could not be reached")
 					require.NotContains(t, err.Error(), "\n")
-					time.Sleep(time.Hour)
+					outlastSDKs()
 				})
 			})
 		}

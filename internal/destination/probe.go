@@ -10,9 +10,9 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
-// stepTimeout bounds one step. All of them have to fit into the minute that one
-// attempt of an access check has, or a cloud that does not answer at all would
-// never be a finding.
+// stepTimeout bounds one step. All of them have to fit into what one attempt of
+// an access check may take, or a cloud that does not answer at all would never
+// be a finding.
 const stepTimeout = 8 * time.Second
 
 const accessText = "Auditferry checks with this object that it may write here. It may be deleted.\n"

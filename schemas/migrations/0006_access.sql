@@ -97,4 +97,4 @@ $$;
 -- +goose StatementEnd
 
 -- Operators look for integrations that wait for credentials.
-CREATE INDEX integration_provisioning ON integration (created_at, id) WHERE status = 'provisioning';
+CREATE INDEX integration_provisioning ON integration (id) WHERE status = 'provisioning';

@@ -95,7 +95,7 @@ func probeCancelled(t *testing.T, p Place) {
 // Invariant 6: a bucket that has come into other hands gets nothing.
 func probeRefusesOtherOwners(t *testing.T, p Place) {
 	if p.Changed == nil {
-		t.Skip("this cloud tells no owner")
+		t.Skip("nobody else can come to own a bucket of this cloud: Place.Changed is nil")
 	}
 	for _, challenge := range []*destination.Challenge{nil, {Key: p.Destination.Key("challenge"), Content: []byte("code")}} {
 		report, err := open(t, p.Changed).Probe(t.Context(), challenge)

@@ -340,7 +340,7 @@ func putTellsWhatIsMissing(t *testing.T, p Place) {
 // from a writer that knows the access of yesterday.
 func putRefusesOtherOwners(t *testing.T, p Place) {
 	if p.Changed == nil {
-		t.Skip("this cloud tells no owner")
+		t.Skip("nobody else can come to own a bucket of this cloud: Place.Changed is nil")
 	}
 	d := open(t, p.Changed)
 	for range 2 {
