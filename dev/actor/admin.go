@@ -78,11 +78,6 @@ func (a Admin) RunNow(ctx context.Context, export uuid.UUID) (schemas.Operation,
 	return a.command(ctx, http.MethodPost, fmt.Sprintf("/v1/exports/%s/run", export), nil)
 }
 
-// DeleteExport deletes an export.
-func (a Admin) DeleteExport(ctx context.Context, export uuid.UUID) (schemas.Operation, error) {
-	return a.command(ctx, http.MethodDelete, fmt.Sprintf("/v1/exports/%s", export), nil)
-}
-
 func (a Admin) command(ctx context.Context, method, path string, in any) (op schemas.Operation, err error) {
 	err = a.call(ctx, method, path, in, &op)
 	return op, err

@@ -37,9 +37,6 @@ func (t Tally) Missing(first, last int64) int {
 	return missing
 }
 
-// Has tells whether an event was found.
-func (t Tally) Has(seq int64) bool { return t.seen[seq] }
-
 // Audit reads every object of an export in the given places. An object that is
 // not whole, or does not hold exactly the rows its name says, is an error.
 func Audit(ctx context.Context, s *stack.Stack, slug string, places ...schemas.Destination) (Tally, error) {
