@@ -26,34 +26,6 @@ const (
 	PausedByIntegrationDeleted PauseReason = "integration_deleted"
 )
 
-// Format is how events are written into objects.
-type Format string
-
-// FormatNDJSON is one event's canonical JSON per line.
-const FormatNDJSON Format = "ndjson"
-
-// Compression is how objects are compressed.
-type Compression string
-
-// The compressions.
-const (
-	CompressionNone Compression = "none"
-	CompressionGzip Compression = "gzip"
-	CompressionZstd Compression = "zstd"
-)
-
-// Extension is what follows the format in an object's name.
-func (c Compression) Extension() string {
-	switch c {
-	case CompressionGzip:
-		return ".gz"
-	case CompressionZstd:
-		return ".zst"
-	default:
-		return ""
-	}
-}
-
 // StartFrom says which events a new export begins with.
 type StartFrom string
 
@@ -145,7 +117,7 @@ func (w Window) Part(n int) (first, last int64) {
 // Name is the object name, below the destination's prefix, of the part that
 // runs from first to last and whose first event was recorded at recordedAt.
 func (w Window) Name(first, last int64, recordedAt time.Time) string {
-	name := w.Slug + "-" + padSeq(first) + "-" + padSeq(last) + "." + string(w.Format) + w.Compression.Extension()
+	name := w.Slug + "-" + padSeq(first) + "-" + padSeq(last) + w.Format.Extension(w.Compression)
 	if folder := w.PathTemplate.Expand(recordedAt); folder != "" {
 		return folder + "/" + name
 	}
