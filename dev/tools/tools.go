@@ -23,6 +23,7 @@ const (
 	FakeGCS       = "fake-gcs-server"
 	GolangCILint  = "golangci-lint"
 	Workflowcheck = "workflowcheck"
+	Rclone        = "rclone"
 	Azurite       = "azurite"
 	MailDev       = "maildev"
 	OIDCProvider  = "oidc-provider"
@@ -44,6 +45,7 @@ var goTools = []goTool{
 	{FakeGCS, "github.com/fsouza/fake-gcs-server", "v1.56.1", 2},
 	{GolangCILint, "github.com/golangci/golangci-lint/v2/cmd/golangci-lint", "v2.15.0", 3},
 	{Workflowcheck, "go.temporal.io/sdk/contrib/tools/workflowcheck", "v0.6.0", 1},
+	{Rclone, "github.com/rclone/rclone", "v1.76.0", 3}, // what the benchmarks compare with
 }
 
 // npmEntries are the scripts, inside node_modules, that node is to run or
