@@ -19,6 +19,9 @@ const (
 	WorkflowAccessCheck = "AccessCheck"
 	WorkflowNotice      = "Notice"
 	WorkflowExport      = "Export"
+	WorkflowBackfill    = "Backfill"
+	WorkflowClosing     = "Closing"
+	WorkflowWatch       = "Watch"
 	WorkflowReconcile   = "Reconcile"
 	WorkflowRetention   = "Retention"
 )
@@ -51,6 +54,7 @@ var (
 const (
 	ScheduleReconcile = "reconcile"
 	ScheduleRetention = "retention"
+	ScheduleWatch     = "watch"
 )
 
 // IntegrationWorkflowID is the ID of an integration's entity workflow.
@@ -80,4 +84,15 @@ func ExportScheduleID(export uuid.UUID) string {
 // starts. Temporal appends the time of the action.
 func ExportWorkflowID(export uuid.UUID) string {
 	return fmt.Sprintf("export-run/%s", export)
+}
+
+// BackfillWorkflowID is the ID of the workflow that carries a backfill out.
+func BackfillWorkflowID(backfill uuid.UUID) string {
+	return fmt.Sprintf("backfill/%s", backfill)
+}
+
+// ClosingWorkflowID is the ID of the workflow that closes the chains of
+// manifests in the places which an integration's exports have left.
+func ClosingWorkflowID(integration uuid.UUID) string {
+	return fmt.Sprintf("closing/%s", integration)
 }

@@ -1,6 +1,10 @@
 package schemas
 
-import "github.com/google/uuid"
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
 
 // NoticeKind is the occasion of a mail.
 type NoticeKind string
@@ -13,6 +17,11 @@ const (
 	NoticeAccessDenied        NoticeKind = "access-denied"
 	NoticeDestinationUpdated  NoticeKind = "destination-updated"
 	NoticeIntegrationDeleted  NoticeKind = "integration-deleted"
+	NoticeExportFailing       NoticeKind = "export-failing"       // a streak of failed runs has begun
+	NoticeExportStillFailing  NoticeKind = "export-still-failing" // a reminder, once a day
+	NoticeExportRecovered     NoticeKind = "export-recovered"     // the streak has ended
+	NoticeEventsExpiring      NoticeKind = "events-expiring"      // undelivered events expire in so many days
+	NoticeEventsExpired       NoticeKind = "events-expired"       // undelivered events have expired
 	NoticeProvisioningWaiting NoticeKind = "provisioning-waiting"
 )
 
@@ -20,8 +29,11 @@ const (
 type NoticeInput struct {
 	OrgID         uuid.UUID  `json:"org_id"`
 	IntegrationID uuid.UUID  `json:"integration_id"`
+	ExportID      *uuid.UUID `json:"export_id,omitempty"`    // whose deliveries the mail tells of
 	OperationID   *uuid.UUID `json:"operation_id,omitempty"` // whose outcome the mail tells
 	Check         int        `json:"check,omitempty"`        // the access check whose outcome the mail tells
+	Since         *time.Time `json:"since,omitempty"`        // when the streak began that the mail tells of
+	Days          int        `json:"days,omitempty"`         // in how many days events expire, at the latest
 	Kind          NoticeKind `json:"kind"`
 }
 
@@ -34,4 +46,27 @@ type NoticeRecipients struct {
 type SendNoticeInput struct {
 	NoticeInput
 	Address string `json:"address"`
+}
+
+// DueNotice is a notice that has to be given. The occasion makes it unique.
+type DueNotice struct {
+	Notice   NoticeInput `json:"notice"`
+	Occasion string      `json:"occasion"`
+}
+
+// WatchInput asks what has to be told. At is the time to go by.
+type WatchInput struct {
+	At time.Time `json:"at"`
+}
+
+// WatchResult lists what has to be told, at most a batch.
+type WatchResult struct {
+	Due []DueNotice `json:"due,omitempty"`
+}
+
+// MarkToldInput notes that notices have been started, so that they are not due
+// any more.
+type MarkToldInput struct {
+	At   time.Time   `json:"at"`
+	Told []DueNotice `json:"told"`
 }

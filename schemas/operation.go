@@ -25,6 +25,9 @@ const (
 	OpRelinkExport OperationKind = "relink_export"
 	OpRunExport    OperationKind = "run_export"
 	OpDeleteExport OperationKind = "delete_export"
+
+	OpBackfillExport OperationKind = "backfill_export" // carried out by the backfill's own workflow
+	OpCancelBackfill OperationKind = "cancel_backfill"
 )
 
 // OfIntegration tells whether an integration's workflow carries the operation
@@ -59,6 +62,7 @@ type Operation struct {
 	Kind          OperationKind    `json:"kind"`
 	IntegrationID *uuid.UUID       `json:"integration_id,omitempty"`
 	ExportID      *uuid.UUID       `json:"export_id,omitempty"`
+	BackfillID    *uuid.UUID       `json:"backfill_id,omitempty"`
 	Params        OperationParams  `json:"params"`
 	Status        OperationStatus  `json:"status"`
 	Outcome       OperationOutcome `json:"outcome"`

@@ -132,7 +132,7 @@ func TestScheduleValidate(t *testing.T) {
 func TestPathTemplate(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 23, 4, 5, 0, time.FixedZone("west", -2*60*60))
-	require.Equal(t, "date=2026-01-03/hour=01", schemas.DefaultPathTemplate.Expand(at), "the time is UTC")
+	require.Equal(t, "date=2026-01-03/hour=01", schemas.DefaultPathTemplate.Expand("daily-1a2b3c", at), "the time is UTC")
 	for template, field := range map[schemas.PathTemplate]string{
 		schemas.DefaultPathTemplate: "",
 		"":                          "",
@@ -155,7 +155,7 @@ func TestPathTemplate(t *testing.T) {
 func TestWindowParts(t *testing.T) {
 	t.Parallel()
 	w := schemas.Window{Slug: "hourly-abc123", FirstSeq: 11, LastSeq: 35, RowsPerPart: 10, Format: schemas.FormatNDJSON, Compression: schemas.CompressionGzip, PathTemplate: "{YYYY}"}
-	require.EqualValues(t, 25, w.Rows())
+	require.EqualValues(t, 25, w.Span())
 	require.Equal(t, 3, w.Parts())
 	next := w.FirstSeq
 	for n := range w.Parts() {
