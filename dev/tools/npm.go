@@ -44,9 +44,9 @@ func (in installer) npm(ctx context.Context, entry string) (string, error) {
 	dir := filepath.Join(in.dev, "npm-"+hex.EncodeToString(sum[:6]))
 	return filepath.Join(dir, "node_modules", filepath.FromSlash(entry)), in.once(ctx, dir, func(tmp string) error {
 		if _, err := exec.LookPath("npm"); err != nil {
-			return fmt.Errorf("azurite, maildev and the OIDC provider need Node.js 20 or newer with npm: %w", err)
+			return fmt.Errorf("azurite, maildev, the OIDC provider and DuckDB need Node.js 20 or newer with npm: %w", err)
 		}
-		in.say("installing npm packages for the local stack (first time only, about a minute)")
+		in.say("installing npm packages for the local stack and tests (first time only, about a minute)")
 		if err := os.CopyFS(tmp, npmFiles); err != nil {
 			return err
 		}

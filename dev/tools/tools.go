@@ -27,6 +27,7 @@ const (
 	Azurite       = "azurite"
 	MailDev       = "maildev"
 	OIDCProvider  = "oidc-provider"
+	DuckDB        = "@duckdb/node-api"
 	Postgres      = "postgres"
 )
 
@@ -54,11 +55,12 @@ var npmEntries = map[string]string{
 	Azurite:      "azurite/dist/src/blob/main.js",
 	MailDev:      "maildev/dist/bin/maildev.js",
 	OIDCProvider: "oidc-provider/lib/index.js",
+	DuckDB:       "@duckdb/node-api/lib/index.js",
 }
 
 // Names lists every tool.
 func Names() []string {
-	names := []string{Azurite, MailDev, OIDCProvider, Postgres}
+	names := []string{Azurite, MailDev, OIDCProvider, DuckDB, Postgres}
 	for _, t := range goTools {
 		names = append(names, t.name)
 	}
