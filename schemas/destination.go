@@ -134,6 +134,9 @@ func (d Destination) Key(name string) string {
 	return d.Prefix + "/" + name
 }
 
+// Below is the name, inside the destination's folder, of a full object key.
+func (d Destination) Below(key string) string { return strings.TrimPrefix(key, d.Key("")) }
+
 // Overlaps tells whether one destination holds the other, or is it.
 func (d Destination) Overlaps(other Destination) bool {
 	a, b := d.URL(), other.URL()

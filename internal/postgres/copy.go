@@ -5,20 +5,30 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/auditferry/auditferry/schemas"
 )
 
+// Copied counts what CopyEvents came by.
+type Copied struct {
+	Rows     int64 // handed on
+	Excluded int64 // by the filter
+}
+
 // CopyEvents calls each with the canonical JSON of the org's events from first
-// to last, in the order of seq, and returns how many there were: fewer than
-// asked for when some are not recorded yet or not retained any more. Memory
-// stays bounded by the largest event. body is valid during the call only.
+// to last that pass the filter, in the order of seq, and counts those and the
+// others. Together they are fewer than asked for when some are not recorded yet
+// or not retained any more. Memory stays bounded by the largest event. body is
+// valid during the call only.
 //
 // An error of each ends the copy at once and is returned.
-func (s *Store) CopyEvents(ctx context.Context, org uuid.UUID, first, last int64, each func(body []byte) error) (rows int64, err error) {
+func (s *Store) CopyEvents(ctx context.Context, org uuid.UUID, first, last int64, filter schemas.Filter, each func(body []byte) error) (copied Copied, err error) {
 	if org == uuid.Nil {
-		return 0, fmt.Errorf("copy audit events: %w", errNeedsOrg)
+		return copied, fmt.Errorf("copy audit events: %w", errNeedsOrg)
 	}
 	// Not retried: what each has done cannot be taken back here.
 	err = s.once(ctx, org, func(t *Tx) error {
@@ -26,20 +36,79 @@ func (s *Store) CopyEvents(ctx context.Context, org uuid.UUID, first, last int64
 		if err != nil || !found {
 			return err
 		}
-		// COPY takes no parameters. None of these values is text from outside.
+		column, err := t.filtered("body", filter)
+		if err != nil {
+			return err
+		}
+		// COPY takes no parameters. What is text from outside is in the column,
+		// quoted there.
 		sql := fmt.Sprintf(`COPY (
-			SELECT body FROM audit_event
+			SELECT %s FROM audit_event
 			WHERE org_id = '%s' AND seq BETWEEN %d AND %d AND recorded_at BETWEEN '%s' AND '%s'
 			ORDER BY seq) TO STDOUT (FORMAT binary)`,
-			org, first, last, from.Format(time.RFC3339Nano), to.Format(time.RFC3339Nano))
+			column, org, first, last, from.Format(time.RFC3339Nano), to.Format(time.RFC3339Nano))
 		parser := &copyParser{each: each}
 		if _, err := t.tx.Conn().PgConn().CopyTo(ctx, parser, sql); err != nil {
 			return err
 		}
-		rows = parser.rows
+		copied = parser.copied
 		return parser.end()
 	})
-	return rows, wrap("copy audit events", err)
+	return copied, wrap("copy audit events", err)
+}
+
+// filtered is the column where the filter lets the event pass, and null where
+// it does not: so one read counts both.
+func (t *Tx) filtered(column string, f schemas.Filter) (string, error) {
+	if f.IsZero() {
+		return column, nil
+	}
+	conditions := []string{"true"}
+	if len(f.Actions) > 0 {
+		named, err := t.actionIn(f.Actions)
+		if err != nil {
+			return "", err
+		}
+		conditions = append(conditions, named)
+	}
+	if len(f.ExceptActions) > 0 {
+		named, err := t.actionIn(f.ExceptActions)
+		if err != nil {
+			return "", err
+		}
+		conditions = append(conditions, "NOT "+named)
+	}
+	if f.Outcome != "" {
+		outcome, err := t.quote(string(f.Outcome))
+		if err != nil {
+			return "", err
+		}
+		conditions = append(conditions, "outcome = "+outcome)
+	}
+	return "CASE WHEN " + strings.Join(conditions, " AND ") + " THEN " + column + " END", nil
+}
+
+// actionIn is the condition that an action is one of those named, or begins
+// with a name that is left open.
+func (t *Tx) actionIn(patterns []string) (string, error) {
+	named := make([]string, len(patterns))
+	for i, pattern := range patterns {
+		name, group := strings.CutSuffix(pattern, "*")
+		text, err := t.quote(name)
+		if err != nil {
+			return "", err
+		}
+		named[i] = "action = " + text
+		if group {
+			named[i] = "starts_with(action, " + text + ")"
+		}
+	}
+	return "(" + strings.Join(named, " OR ") + ")", nil
+}
+
+func (t *Tx) quote(text string) (string, error) {
+	escaped, err := t.tx.Conn().PgConn().EscapeString(text)
+	return "'" + escaped + "'", err
 }
 
 // recordedBetween finds when the first and the last event of a range were
@@ -71,7 +140,7 @@ const (
 // copied.
 type copyParser struct {
 	each    func(body []byte) error
-	rows    int64
+	copied  Copied
 	started bool
 	ended   bool
 	rest    []byte
@@ -116,8 +185,10 @@ func (p *copyParser) parse(data []byte) (unread []byte, err error) {
 			return data, nil
 		}
 		size := int32(binary.BigEndian.Uint32(data[2:])) //nolint:gosec // the format's own type is signed
-		if size < 0 {
-			return nil, errors.New("a row of the copy is null")
+		if size < 0 {                                    // null
+			p.copied.Excluded++
+			data = data[rowHeaderSize:]
+			continue
 		}
 		end := rowHeaderSize + int(size)
 		if len(data) < end {
@@ -126,7 +197,7 @@ func (p *copyParser) parse(data []byte) (unread []byte, err error) {
 		if err := p.each(data[rowHeaderSize:end:end]); err != nil {
 			return nil, err
 		}
-		p.rows++
+		p.copied.Rows++
 		data = data[end:]
 	}
 	return data, nil

@@ -12,19 +12,19 @@ import (
 )
 
 const selectExport = `
-	SELECT id, org_id, integration_id, name, slug, schedule, format, compression, path_template, destination, state,
-		pause_reason, delivered_seq, spec_version, applied_version, created_at, updated_at
+	SELECT id, org_id, integration_id, name, slug, schedule, format, compression, path_template, filter, destination, state,
+		pause_reason, start_seq, delivered_seq, failing_since, spec_version, applied_version, created_at, updated_at
 	FROM export `
 
 func scanExport(row pgx.CollectableRow) (e schemas.Export, err error) {
 	err = row.Scan(&e.ID, &e.OrgID, &e.IntegrationID, &e.Name, &e.Slug, &e.Schedule, &e.Format, &e.Compression,
-		&e.PathTemplate, asURL(&e.Destination), &e.State, &e.PauseReason, &e.DeliveredSeq, &e.SpecVersion,
-		&e.AppliedVersion, &e.CreatedAt, &e.UpdatedAt)
+		&e.PathTemplate, &e.Filter, asURL(&e.Destination), &e.State, &e.PauseReason, &e.StartSeq, &e.DeliveredSeq,
+		&e.FailingSince, &e.SpecVersion, &e.AppliedVersion, &e.CreatedAt, &e.UpdatedAt)
 	return e, err
 }
 
-// InsertExport adds an export, with spec version 1 and nothing applied. A zero
-// CreatedAt is now. A slug that any export of the org has or had, or the name
+// InsertExport adds an export, with spec version 1 and nothing applied; it
+// begins with the event after DeliveredSeq. A zero CreatedAt is now. A slug that any export of the org has or had, or the name
 // of a live one, is a *ConflictError; another org's integration is ErrNotFound.
 func (t *Tx) InsertExport(ctx context.Context, e schemas.Export) error {
 	const attempt = "insert an export"
@@ -33,10 +33,10 @@ func (t *Tx) InsertExport(ctx context.Context, e schemas.Export) error {
 		return fmt.Errorf("%s: %w", attempt, err)
 	}
 	_, err = t.exec(ctx, attempt, `
-		INSERT INTO export (id, org_id, integration_id, name, slug, schedule, format, compression, path_template,
-			destination, state, pause_reason, delivered_seq, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, coalesce($14, now()), coalesce($14, now()))`,
-		e.ID, org, e.IntegrationID, e.Name, e.Slug, e.Schedule, e.Format, e.Compression, e.PathTemplate,
+		INSERT INTO export (id, org_id, integration_id, name, slug, schedule, format, compression, path_template, filter,
+			destination, state, pause_reason, delivered_seq, start_seq, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14 + 1, coalesce($15, now()), coalesce($15, now()))`,
+		e.ID, org, e.IntegrationID, e.Name, e.Slug, e.Schedule, e.Format, e.Compression, e.PathTemplate, e.Filter,
 		asURL(&e.Destination), e.State, e.PauseReason, e.DeliveredSeq, orNow(e.CreatedAt))
 	return err
 }
@@ -68,14 +68,14 @@ func (t *Tx) LinkedExports(ctx context.Context, integration uuid.UUID) ([]schema
 
 const updateExport = `
 	UPDATE export SET integration_id = $2, name = $3, schedule = $4, format = $5, compression = $6,
-		path_template = $7, destination = $8, state = $9, pause_reason = $10,
+		path_template = $7, filter = $8, destination = $9, state = $10, pause_reason = $11,
 		spec_version = spec_version + 1, updated_at = now()
 	WHERE id = $1 RETURNING spec_version`
 
 func updateExportArgs(e schemas.Export) []any {
 	return []any{
 		e.ID, e.IntegrationID, e.Name, e.Schedule, e.Format, e.Compression,
-		e.PathTemplate, asURL(&e.Destination), e.State, e.PauseReason,
+		e.PathTemplate, e.Filter, asURL(&e.Destination), e.State, e.PauseReason,
 	}
 }
 
@@ -142,4 +142,11 @@ func (t *Tx) UnappliedLinked(ctx context.Context, integration uuid.UUID) ([]sche
 func (t *Tx) lockName(ctx context.Context, attempt, name string) error {
 	_, err := t.exec(ctx, attempt, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, name)
 	return err
+}
+
+// MarkFailing notes that a run of an export has failed, if none had failed
+// since the last one that delivered.
+func (t *Tx) MarkFailing(ctx context.Context, export uuid.UUID, at time.Time) error {
+	return t.execOne(ctx, "note that an export is failing", `
+		UPDATE export SET failing_since = coalesce(failing_since, $2) WHERE id = $1`, export, at)
 }

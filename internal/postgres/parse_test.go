@@ -40,7 +40,7 @@ func TestCopyParserTakesAnyChunks(t *testing.T) {
 			rest = rest[n:]
 		}
 		require.NoError(t, parser.end())
-		require.EqualValues(t, len(values), parser.rows)
+		require.EqualValues(t, len(values), parser.copied.Rows)
 		require.Equal(t, len(values), len(got))
 		for i := range values {
 			require.Equal(t, values[i], got[i])

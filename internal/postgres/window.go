@@ -12,20 +12,34 @@ import (
 )
 
 const selectWindow = `
-	SELECT id, export_id, slug, first_seq, last_seq, rows_per_part, format, compression, path_template, destination
-	FROM export_window `
+	SELECT w.id, w.export_id, w.backfill_id, w.slug, w.first_seq, w.last_seq, w.recorded_from, w.recorded_to, w.rows_per_part,
+		w.format, w.compression, w.path_template, w.filter, w.destination, w.folder
+	FROM export_window AS w `
 
 func scanWindow(row pgx.CollectableRow) (w schemas.Window, err error) {
-	err = row.Scan(&w.ID, &w.ExportID, &w.Slug, &w.FirstSeq, &w.LastSeq, &w.RowsPerPart, &w.Format, &w.Compression,
-		&w.PathTemplate, asURL(&w.Destination))
+	err = row.Scan(&w.ID, &w.ExportID, &w.BackfillID, &w.Slug, &w.FirstSeq, &w.LastSeq, &w.RecordedFrom, &w.RecordedTo, &w.RowsPerPart,
+		&w.Format, &w.Compression, &w.PathTemplate, &w.Filter, asURL(&w.Destination), &w.Folder)
 	return w, err
 }
 
-// UndeliveredWindow is the window that an export still has to deliver; nil when
-// there is none.
-func (t *Tx) UndeliveredWindow(ctx context.Context, export uuid.UUID) (*schemas.Window, error) {
+// open is the condition for a window that is still to be delivered.
+const open = `w.delivered_at IS NULL AND w.abandoned_at IS NULL`
+
+// chain is the condition for windows that follow each other: of an export's
+// live deliveries, or of a backfill. $1 is the export, $2 the backfill. Written
+// this way both find their partial indexes.
+func chain(backfill *uuid.UUID) string {
+	if backfill == nil {
+		return `w.export_id = $1 AND w.backfill_id IS NULL AND $2::uuid IS NULL AND w.abandoned_at IS NULL`
+	}
+	return `w.export_id = $1 AND w.backfill_id = $2 AND w.abandoned_at IS NULL`
+}
+
+// UndeliveredWindow is the window that an export, or its backfill, still has to
+// deliver; nil when there is none.
+func (t *Tx) UndeliveredWindow(ctx context.Context, export uuid.UUID, backfill *uuid.UUID) (*schemas.Window, error) {
 	w, err := queryOne(ctx, t, "read the undelivered window", scanWindow,
-		selectWindow+`WHERE export_id = $1 AND delivered_at IS NULL`, export)
+		selectWindow+`WHERE `+chain(backfill)+` AND `+open, export, backfill)
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}
@@ -35,36 +49,108 @@ func (t *Tx) UndeliveredWindow(ctx context.Context, export uuid.UUID) (*schemas.
 	return &w, nil
 }
 
-// InsertWindow allocates a window. A second undelivered one of the same export,
-// or a second one that begins with the same event, is a *ConflictError.
+// Window reads a window, or gives ErrNotFound.
+func (t *Tx) Window(ctx context.Context, id uuid.UUID) (schemas.Window, error) {
+	return queryOne(ctx, t, "read a window", scanWindow, selectWindow+`WHERE w.id = $1`, id)
+}
+
+// InsertWindow allocates a window. A second undelivered one of the same export
+// or backfill, or a second one that begins with the same event, is a
+// *ConflictError.
 func (t *Tx) InsertWindow(ctx context.Context, w schemas.Window) error {
+	return t.insertWindow(ctx, w, nil)
+}
+
+// ReplaceWindow abandons a window that is not delivered, and allocates another
+// of the same range instead. What was written of the former stays where it is
+// and in the ledger, and is in no manifest.
+func (t *Tx) ReplaceWindow(ctx context.Context, old uuid.UUID, w schemas.Window) error {
+	err := t.execOne(ctx, "abandon a window", `
+		UPDATE export_window AS w SET abandoned_at = now() WHERE w.id = $1 AND `+open, old)
+	if err != nil {
+		return err
+	}
+	return t.insertWindow(ctx, w, &old)
+}
+
+func (t *Tx) insertWindow(ctx context.Context, w schemas.Window, replaces *uuid.UUID) error {
 	return t.execOne(ctx, "allocate a window", `
-		INSERT INTO export_window (id, org_id, export_id, slug, first_seq, last_seq, rows_per_part, format, compression,
-			path_template, destination)
-		SELECT $2, org_id, id, $3, $4, $5, $6, $7, $8, $9, $10 FROM export WHERE id = $1`,
-		w.ExportID, w.ID, w.Slug, w.FirstSeq, w.LastSeq, w.RowsPerPart, w.Format, w.Compression,
-		w.PathTemplate, asURL(&w.Destination))
+		INSERT INTO export_window (id, org_id, export_id, backfill_id, slug, first_seq, last_seq, recorded_from, recorded_to,
+			rows_per_part, format, compression, path_template, filter, destination, folder, replaces)
+		SELECT $2, org_id, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM export WHERE id = $1`,
+		w.ExportID, w.ID, w.BackfillID, w.Slug, w.FirstSeq, w.LastSeq, w.RecordedFrom, w.RecordedTo,
+		w.RowsPerPart, w.Format, w.Compression, w.PathTemplate, w.Filter, asURL(&w.Destination), w.Folder, replaces)
 }
 
-// SetWindowDestination moves a window that is not delivered to another place.
-// Between two runs only: what a failed run has written stays behind.
-func (t *Tx) SetWindowDestination(ctx context.Context, window uuid.UUID, d schemas.Destination) error {
-	return t.execOne(ctx, "move a window", `
-		UPDATE export_window SET destination = $2 WHERE id = $1 AND delivered_at IS NULL`, window, asURL(&d))
+// SealedManifest is the manifest that was made for a window which is not
+// delivered yet; nil when there is none.
+func (t *Tx) SealedManifest(ctx context.Context, window uuid.UUID) (*schemas.SealedManifest, error) {
+	var key, sum, signature *string
+	var content []byte
+	err := t.scan(ctx, "read a window's manifest", []any{&key, &sum, &content, &signature}, `
+		SELECT manifest_key, manifest_sha256, manifest_content, manifest_signature FROM export_window WHERE id = $1`, window)
+	if err != nil || key == nil || sum == nil || signature == nil {
+		return nil, err
+	}
+	return &schemas.SealedManifest{Key: *key, SHA256: *sum, Content: content, Signature: *signature}, nil
 }
 
-// DeliverWindow settles a window: it records its objects, which together must
-// hold every event of the window exactly once, and moves the export on. The run
-// must be the one that is running for this window. Objects that do not make up
-// the window, a run that has been superseded or has ended, and a window that
-// another run has delivered are a *ConflictError. A window that this very run
-// has delivered before is left as it is.
-func (t *Tx) DeliverWindow(ctx context.Context, window, run uuid.UUID, objects []schemas.Object) error {
+// SealWindow keeps the manifest of a window that is not delivered yet, before
+// it is written for the first time. Whoever writes it again writes the same.
+func (t *Tx) SealWindow(ctx context.Context, window uuid.UUID, m schemas.SealedManifest) error {
+	return t.execOne(ctx, "seal a window", `
+		UPDATE export_window AS w
+		SET manifest_key = $2, manifest_sha256 = $3, manifest_content = $4, manifest_signature = $5
+		WHERE w.id = $1 AND `+open+` AND w.manifest_key IS NULL`, window, m.Key, m.SHA256, m.Content, m.Signature)
+}
+
+// PreviousManifest is the manifest of the window before this one; nil when the
+// chain begins here. The ref's destination is set if it is another place.
+func (t *Tx) PreviousManifest(ctx context.Context, w schemas.Window) (*schemas.ManifestRef, error) {
+	return t.manifestRef(ctx, "find the previous manifest", w, chain(w.BackfillID)+`
+		AND w.first_seq < $3 AND w.delivered_at IS NOT NULL ORDER BY w.first_seq DESC LIMIT 1`,
+		w.ExportID, w.BackfillID, w.FirstSeq)
+}
+
+// VoidManifest is the manifest of the window that this one replaces, which may
+// or may not have been written where it was to go; nil when there is none.
+func (t *Tx) VoidManifest(ctx context.Context, w schemas.Window) (*schemas.ManifestRef, error) {
+	return t.manifestRef(ctx, "find the manifest that is replaced", w,
+		`w.id = (SELECT replaces FROM export_window WHERE id = $1)`, w.ID)
+}
+
+func (t *Tx) manifestRef(ctx context.Context, attempt string, seen schemas.Window, where string, args ...any) (*schemas.ManifestRef, error) {
+	var at schemas.Window
+	var key, sum string
+	err := t.scan(ctx, attempt, []any{asURL(&at.Destination), &at.Folder, &key, &sum}, `
+		SELECT w.destination, w.folder, w.manifest_key, w.manifest_sha256 FROM export_window AS w
+		WHERE w.manifest_key IS NOT NULL AND `+where, args...)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ref := schemas.ManifestRef{Key: at.Place().Below(key), SHA256: sum}
+	if at.Place() != seen.Place() {
+		ref.Destination = at.Place()
+	}
+	return &ref, nil
+}
+
+// DeliverWindow settles a window whose manifest is sealed: its parts together
+// must account for every event of the window exactly once. It moves the export
+// on, or its backfill, and a live window ends a streak of failures. The run must
+// be the one that is running for this window. Parts that do not make up the
+// window, a run that has been superseded or has ended, and a window that another
+// run has delivered are a *ConflictError. A window that this very run has
+// delivered before is left as it is.
+func (t *Tx) DeliverWindow(ctx context.Context, window, run uuid.UUID) error {
 	const attempt = "deliver a window"
-	var w schemas.Window
 	var deliveredBy *uuid.UUID
-	err := t.scan(ctx, attempt, []any{&w.ExportID, &w.FirstSeq, &w.LastSeq, &deliveredBy}, `
-		SELECT export_id, first_seq, last_seq, delivered_by FROM export_window WHERE id = $1 FOR UPDATE`, window)
+	var key *string
+	err := t.scan(ctx, attempt, []any{&deliveredBy, &key}, `
+		SELECT delivered_by, manifest_key FROM export_window WHERE id = $1 FOR UPDATE`, window)
 	if err != nil {
 		return err
 	}
@@ -74,13 +160,24 @@ func (t *Tx) DeliverWindow(ctx context.Context, window, run uuid.UUID, objects [
 		}
 		return fmt.Errorf("%s: %w", attempt, &ConflictError{"The window has been delivered by another run."})
 	}
+	if key == nil {
+		return fmt.Errorf("%s: %w", attempt, &ConflictError{"The window has no manifest."})
+	}
 	if err := t.mustRun(ctx, attempt, window, run); err != nil {
 		return err
 	}
-	if err := covers(objects, w.FirstSeq, w.LastSeq); err != nil {
+	w, err := t.Window(ctx, window)
+	if err != nil {
+		return err
+	}
+	parts, err := t.Parts(ctx, window)
+	if err != nil {
+		return err
+	}
+	if err := Covers(w, parts); err != nil {
 		return fmt.Errorf("%s: %w", attempt, err)
 	}
-	return t.settle(ctx, attempt, window, run, w, objects)
+	return t.settle(ctx, attempt, w, run)
 }
 
 // mustRun fences off runs that have been superseded, and keeps this one from
@@ -95,35 +192,33 @@ func (t *Tx) mustRun(ctx context.Context, attempt string, window, run uuid.UUID)
 	return err
 }
 
-// covers checks that objects follow each other, part by part, from first to
-// last without a gap or an overlap.
-func covers(objects []schemas.Object, first, last int64) error {
-	next := first
-	for i, o := range objects {
-		if o.Part != i {
-			return &ConflictError{fmt.Sprintf("Object %d of the window is part %d.", i, o.Part)}
-		}
-		if o.FirstSeq != next || o.LastSeq < o.FirstSeq || o.Rows != o.LastSeq-o.FirstSeq+1 {
-			return &ConflictError{fmt.Sprintf("Part %d holds %d rows from %d to %d; it must begin with %d.", i, o.Rows, o.FirstSeq, o.LastSeq, next)}
-		}
-		next = o.LastSeq + 1
+// Covers checks that parts follow each other from the window's first event to
+// its last, and that each of them accounts for all of its range. If not, that
+// is a *ConflictError.
+func Covers(w schemas.Window, parts []schemas.Object) error {
+	if len(parts) != w.Parts() {
+		return &ConflictError{fmt.Sprintf("Of the window's %d parts %d are settled.", w.Parts(), len(parts))}
 	}
-	if next != last+1 {
-		return &ConflictError{fmt.Sprintf("The objects end with %d; the window ends with %d.", next-1, last)}
+	for n, o := range parts {
+		first, last := w.Part(n)
+		if o.Part != n || o.FirstSeq != first || o.LastSeq != last || o.Rows+o.Excluded+o.Expired != last-first+1 {
+			return &ConflictError{fmt.Sprintf("Part %d (%d) accounts for %d rows, %d excluded and %d expired from %d to %d; it is to account for all from %d to %d.",
+				n, o.Part, o.Rows, o.Excluded, o.Expired, o.FirstSeq, o.LastSeq, first, last)}
+		}
 	}
 	return nil
 }
 
-func (t *Tx) settle(ctx context.Context, attempt string, window, run uuid.UUID, w schemas.Window, objects []schemas.Object) error {
-	var batch pgx.Batch
-	for _, o := range objects {
-		batch.Queue(`
-			INSERT INTO export_object (org_id, window_id, run_id, part, key, first_seq, last_seq, rows, bytes, sha256)
-			SELECT org_id, id, $2, $3, $4, $5, $6, $7, $8, $9 FROM export_window WHERE id = $1`,
-			window, run, o.Part, o.Key, o.FirstSeq, o.LastSeq, o.Rows, o.Bytes, o.SHA256)
+func (t *Tx) settle(ctx context.Context, attempt string, w schemas.Window, run uuid.UUID) error {
+	_, err := t.exec(ctx, attempt, `
+		UPDATE export_window SET delivered_at = now(), delivered_by = $2, manifest_content = NULL, manifest_signature = NULL
+		WHERE id = $1`, w.ID, run)
+	if err != nil {
+		return err
 	}
-	batch.Queue(`UPDATE export_window SET delivered_at = now(), delivered_by = $2 WHERE id = $1`, window, run)
-	// Never lowered: a window of the past must not bring back what came after it.
-	batch.Queue(`UPDATE export SET delivered_seq = $2 WHERE id = $1 AND delivered_seq < $2`, w.ExportID, w.LastSeq)
-	return wrap(attempt, t.tx.SendBatch(ctx, &batch).Close())
+	if w.BackfillID != nil {
+		return t.AdvanceBackfill(ctx, *w.BackfillID, w.LastSeq)
+	}
+	return t.execOne(ctx, attempt, `
+		UPDATE export SET delivered_seq = greatest(delivered_seq, $2), failing_since = NULL WHERE id = $1`, w.ExportID, w.LastSeq)
 }
