@@ -24,12 +24,19 @@ func (s *Stack) startMail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	args := []string{
+		s.tools[tools.MailDev], "--ip", "127.0.0.1", "--smtp", strconv.Itoa(smtp),
+		"--web-ip", "127.0.0.1", "--web", strconv.Itoa(web), "--hide-extensions", "STARTTLS", "--silent",
+	}
+	if s.options.Durable {
+		data, err := s.folder("mail")
+		if err != nil {
+			return err
+		}
+		args = append(args, "--mail-directory", data, "--max-emails", "0")
+	}
 	process, err := s.run(ctx, program{
-		name: "mail", path: "node",
-		args: []string{
-			s.tools[tools.MailDev], "--ip", "127.0.0.1", "--smtp", strconv.Itoa(smtp),
-			"--web-ip", "127.0.0.1", "--web", strconv.Itoa(web), "--hide-extensions", "STARTTLS", "--silent",
-		},
+		name: "mail", path: "node", args: args,
 		ready: answers("http://" + address(web) + "/api/healthz"),
 	})
 	if err != nil {

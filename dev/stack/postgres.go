@@ -90,7 +90,7 @@ func (s *Stack) postgresArgs(data string, port int) []string {
 		"listen_addresses=127.0.0.1", "port=" + strconv.Itoa(port),
 		"unix_socket_directories=", "max_connections=200", "shared_buffers=256MB",
 	}
-	if s.throwAway {
+	if s.volatile {
 		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
 	}
 	args := []string{"-D", data}
@@ -107,7 +107,7 @@ func (s *Stack) initCluster(ctx context.Context, bin, data string, owner *syscal
 	}
 	// A password that stands in this source would protect nothing.
 	args := []string{"-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust"}
-	if s.throwAway {
+	if s.volatile {
 		args = append(args, "--no-sync")
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), args...)

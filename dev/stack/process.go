@@ -27,6 +27,9 @@ type program struct {
 	term  syscall.Signal // asks it to end; 0: SIGTERM
 	death syscall.Signal // what it gets when we are killed; 0: SIGKILL
 
+	// prepare, unless nil, is called before each start.
+	prepare func() error
+
 	// ready returns nil once the program serves. It is called again and again.
 	ready func(context.Context) error
 
@@ -70,6 +73,11 @@ func (p *Process) fork() error {
 	defer p.mu.Unlock()
 	if p.cmd != nil && !closed(p.done) {
 		return errors.New("it runs already")
+	}
+	if p.program.prepare != nil {
+		if err := p.program.prepare(); err != nil {
+			return err
+		}
 	}
 	cmd := exec.Command(p.program.path, p.program.args...)
 	cmd.Env, cmd.Dir = p.program.env, p.program.dir
@@ -133,6 +141,9 @@ func poll(ctx context.Context, done <-chan struct{}, ready func(context.Context)
 	}
 }
 
+// Name is what the program is called in the log.
+func (p *Process) Name() string { return p.program.name }
+
 // Pid is the process ID of the program as it runs now or ran last.
 func (p *Process) Pid() int {
 	p.mu.Lock()
@@ -159,7 +170,14 @@ func (p *Process) Wait() error {
 // gone. A program that has ended already is fine.
 func (p *Process) Kill() error {
 	done, err := p.signal(func(cmd *exec.Cmd) error {
-		return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		// Postgres gives each of its children a group of its own, and does not
+		// start again while one is left.
+		children := descendants(cmd.Process.Pid)
+		err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		for _, pid := range children {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // most went with the group
+		}
+		return err
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -50,19 +51,20 @@ func (s *Stack) StartWorker(ctx context.Context, env ...string) (*Process, error
 	if err != nil {
 		return nil, err
 	}
-	name := PortWorker
+	name, known := "worker", PortWorker
 	s.mu.Lock()
-	if len(s.workers) > 0 {
-		name = "" // only the first has a port that people know
+	if n := len(s.workers); n > 0 {
+		name = fmt.Sprintf("worker-%d", n+1)
+		known = "" // only the first has a port that people know
 	}
 	s.mu.Unlock()
-	port, err := s.ports.take(name)
+	port, err := s.ports.take(known)
 	if err != nil {
 		return nil, err
 	}
 	listen := address(port)
 	process, err := s.run(ctx, program{
-		name: "worker", path: path,
+		name: name, path: path,
 		env:   merge(s.Env(Worker), append([]string{"AUDITFERRY_WORKER_LISTEN=" + listen}, env...)),
 		ready: answers("http://" + listen + "/readyz"),
 	})
@@ -87,10 +89,10 @@ func (s *Stack) Workers() []*Process {
 // also serves to run a program by hand or in a debugger.
 func (s *Stack) Env(program Service) []string {
 	env := map[string]string{
-		"AUDITFERRY_DATABASE_URL": s.Database.URL,
+		"AUDITFERRY_DATABASE_URL": s.via(program, Postgres, s.Database.URL),
 		"AUDITFERRY_PUBLIC_URL":   s.publicURL(),
 		"AUDITFERRY_LOG_FORMAT":   "console",
-		"TEMPORAL_ADDRESS":        s.Temporal.Address,
+		"TEMPORAL_ADDRESS":        s.via(program, Temporal, s.Temporal.Address),
 		"TEMPORAL_NAMESPACE":      "default",
 	}
 	switch program {
@@ -104,7 +106,7 @@ func (s *Stack) Env(program Service) []string {
 			env["AUDITFERRY_AZURE_AUTHORITY_HOST"] = s.Clouds.Endpoints().Authority
 		}
 	case Worker:
-		smtp := url.URL{Scheme: "smtp", Host: s.Mail.SMTP}
+		smtp := url.URL{Scheme: "smtp", Host: s.via(Worker, Mail, s.Mail.SMTP)}
 		maps.Copy(env, map[string]string{
 			"AUDITFERRY_SMTP_URL":        smtp.String(),
 			"AUDITFERRY_MAIL_FROM":       "Auditferry <noreply@auditferry.example>",
@@ -136,7 +138,7 @@ func (s *Stack) cloudEnv() map[string]string {
 		"AUDITFERRY_AWS_IAM_USER_ARN": serviceUserARN,
 		"AUDITFERRY_AWS_STS_REGION":   s.S3.Region,
 		"AUDITFERRY_AWS_STS_ENDPOINT": at.STS,
-		"AUDITFERRY_AWS_S3_ENDPOINT":  at.S3,
+		"AUDITFERRY_AWS_S3_ENDPOINT":  s.via(Worker, S3, at.S3),
 		"AWS_ACCESS_KEY_ID":           serviceUserKeyID,
 		"AWS_SECRET_ACCESS_KEY":       serviceUserKey,
 		"AWS_EC2_METADATA_DISABLED":   "true",
@@ -145,14 +147,14 @@ func (s *Stack) cloudEnv() map[string]string {
 		"AUDITFERRY_AZURE_CLIENT_SECRET":  azureClientSecret,
 		"AUDITFERRY_AZURE_APP_NAME":       azureAppName,
 		"AUDITFERRY_AZURE_AUTHORITY_HOST": at.Authority,
-		"AUDITFERRY_AZURE_BLOB_ENDPOINT":  at.Blob,
+		"AUDITFERRY_AZURE_BLOB_ENDPOINT":  s.via(Worker, Azurite, at.Blob),
 		"AUDITFERRY_AZURE_APP_POOL_FILE":  s.AzureAppPoolFile,
 
 		"AUDITFERRY_GCP_SERVICE_ACCOUNT":          gcpServiceAccount,
 		"AUDITFERRY_GCP_PROJECT":                  gcpProject,
 		"AUDITFERRY_GCP_IAM_ENDPOINT":             at.IAM,
 		"AUDITFERRY_GCP_IAM_CREDENTIALS_ENDPOINT": at.IAMCredentials,
-		"AUDITFERRY_GCP_STORAGE_ENDPOINT":         at.Storage,
+		"AUDITFERRY_GCP_STORAGE_ENDPOINT":         s.via(Worker, GCS, at.Storage),
 		"GOOGLE_APPLICATION_CREDENTIALS":          at.GoogleKeyFile,
 
 		"SSL_CERT_FILE": at.CAFile,

@@ -42,7 +42,8 @@ const (
 	GCS      Service = "gcs"
 	Mail     Service = "mail"
 	OIDC     Service = "oidc"
-	Clouds   Service = "clouds" // the simulator, in front of the stores that run
+	Clouds   Service = "clouds"  // the simulator, in front of the stores that run
+	Network  Service = "network" // what can cut and slow the links of api and worker; only when asked for
 	API      Service = "api"
 	Worker   Service = "worker"
 )
@@ -66,6 +67,10 @@ type Options struct {
 	// FixedPorts takes the well-known ports, each of which an environment
 	// variable AUDITFERRY_DEV_PORT_<NAME> can move, instead of free ones.
 	FixedPorts bool
+
+	// Durable makes every server keep what it has acknowledged over a kill -9,
+	// also with data that is thrown away at the end. It is slower.
+	Durable bool
 
 	// Log gets every line of every server, with its name before it. Nil: none.
 	Log io.Writer
@@ -96,12 +101,14 @@ type Stack struct {
 
 	options   Options
 	dir       string
-	throwAway bool
+	throwAway bool // the data lies in a temporary directory
+	volatile  bool // and need not outlive its server
 	ports     ports
 	book      *logbook
 	tools     map[string]string
 	failed    chan error
 	gcs       *storage.Client
+	links     map[Link]*link
 	apiPort   int // taken early: others are told the API's URL before it runs
 
 	mu        sync.Mutex
@@ -126,6 +133,7 @@ var services = map[Service]service{
 	Mail:     {tools: []string{tools.MailDev}, start: (*Stack).startMail},
 	OIDC:     {tools: []string{tools.OIDCProvider}, start: (*Stack).startOIDC},
 	Clouds:   {start: (*Stack).StartClouds},
+	Network:  {tools: []string{tools.Toxiproxy}, start: (*Stack).startNetwork},
 	API:      {needs: []Service{Postgres, Temporal}, start: (*Stack).startAPI},
 	// The API migrates the database, so it comes first.
 	Worker: {needs: []Service{S3, Azurite, GCS, Clouds, Mail, API}, start: (*Stack).startWorker},
@@ -133,7 +141,7 @@ var services = map[Service]service{
 
 // phases is the order of the start; the services of one phase start in
 // parallel.
-var phases = [][]Service{{Postgres, Temporal, S3, Azurite, GCS, Mail, OIDC}, {Clouds}, {API}, {Worker}}
+var phases = [][]Service{{Postgres, Temporal, S3, Azurite, GCS, Mail, OIDC}, {Clouds}, {Network}, {API}, {Worker}}
 
 // Start starts the services in parallel and returns once all are ready. It
 // first gets the tools that are missing, which can take minutes on a new
@@ -219,7 +227,7 @@ func (s *Stack) makeDir() error {
 		if err != nil {
 			return err
 		}
-		s.dir, s.throwAway = dir, true
+		s.dir, s.throwAway, s.volatile = dir, true, !s.options.Durable
 		return os.Chmod(dir, 0o711)
 	}
 	var err error
@@ -256,6 +264,17 @@ func (s *Stack) Processes() []*Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.processes)
+}
+
+// Process is the running server with the name, the first worker for "worker";
+// nil if there is none.
+func (s *Stack) Process(name string) *Process {
+	for _, p := range s.Processes() {
+		if p.Name() == name {
+			return p
+		}
+	}
+	return nil
 }
 
 // Remove deletes what a stack with this Dir kept. The stack must not run.

@@ -106,10 +106,10 @@ func (s *Stack) startAzurite(ctx context.Context) error {
 		return err
 	}
 	args := []string{
-		s.tools[tools.Azurite], "--blobHost", "127.0.0.1", "--blobPort", strconv.Itoa(port),
+		"--blobHost", "127.0.0.1", "--blobPort", strconv.Itoa(port),
 		"--disableTelemetry", "--skipApiVersionCheck", "--disableProductStyleUrl", "--silent",
 	}
-	if s.throwAway {
+	if s.volatile {
 		args = append(args, "--inMemoryPersistence")
 	} else {
 		data, err := s.folder("azurite")
@@ -117,6 +117,14 @@ func (s *Stack) startAzurite(ctx context.Context) error {
 			return err
 		}
 		args = append(args, "--location", data)
+	}
+	args = append([]string{s.tools[tools.Azurite]}, args...)
+	if s.options.Durable {
+		script, err := s.durableAzurite()
+		if err != nil {
+			return err
+		}
+		args = append([]string{"--require", script}, args...)
 	}
 	azurite := azuriteServer(port)
 	_, err = s.run(ctx, program{
@@ -156,7 +164,8 @@ func (s *Stack) startGCS(ctx context.Context) error {
 		"-scheme", "http", "-host", "127.0.0.1", "-port", strconv.Itoa(port),
 		"-external-url", endpoint, "-public-host", address(port), "-log-level", "warn",
 	}
-	if s.throwAway {
+	var prepare func() error
+	if s.volatile {
 		args = append(args, "-backend", "memory")
 	} else {
 		data, err := s.folder("gcs")
@@ -164,9 +173,10 @@ func (s *Stack) startGCS(ctx context.Context) error {
 			return err
 		}
 		args = append(args, "-backend", "filesystem", "-filesystem-root", data)
+		prepare = func() error { return sweepGCS(data) }
 	}
 	_, err = s.run(ctx, program{
-		name: "gcs", path: s.tools[tools.FakeGCS], args: args,
+		name: "gcs", path: s.tools[tools.FakeGCS], args: args, prepare: prepare,
 		ready: answers(endpoint + "/_internal/healthcheck"),
 	})
 	if err != nil {

@@ -29,6 +29,7 @@ const (
 	OIDCProvider  = "oidc-provider"
 	DuckDB        = "@duckdb/node-api"
 	Postgres      = "postgres"
+	Toxiproxy     = "toxiproxy"
 )
 
 // goTool is a program that is built from a Go module.
@@ -44,6 +45,7 @@ var goTools = []goTool{
 	{Temporal, "github.com/temporalio/cli/cmd/temporal", "v1.5.1", 3},
 	{VersityGW, "github.com/versity/versitygw/cmd/versitygw", "v1.8.0", 2},
 	{FakeGCS, "github.com/fsouza/fake-gcs-server", "v1.56.1", 2},
+	{Toxiproxy, "github.com/Shopify/toxiproxy/v2/cmd/server", "v2.5.0", 1},
 	{GolangCILint, "github.com/golangci/golangci-lint/v2/cmd/golangci-lint", "v2.15.0", 3},
 	{Workflowcheck, "go.temporal.io/sdk/contrib/tools/workflowcheck", "v0.6.0", 1},
 	{Rclone, "github.com/rclone/rclone", "v1.76.0", 3}, // what the benchmarks compare with
