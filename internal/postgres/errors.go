@@ -31,12 +31,15 @@ const (
 // conflicts puts the unique constraints that a request can run into in words.
 // Any other violation is a mistake of ours and stays an unexpected error.
 var conflicts = map[string]string{
-	"api_key_hash":              "This API key exists already; create another one.",
-	"export_live_name":          "Another export of this organization has this name; choose a different one.",
-	"export_slug":               "Another export of this organization writes under this name; choose a different one.",
-	"export_window_undelivered": "The export has an undelivered window already; deliver that one first.",
-	"export_window_first_seq":   "A window of this export begins with the same event already.",
-	"export_run_turn":           "This turn of the workflow has a run already.",
+	"api_key_hash":                "This API key exists already; create another one.",
+	"export_live_name":            "Another export of this organization has this name; choose a different one.",
+	"export_slug":                 "Another export of this organization writes under this name; choose a different one.",
+	"export_window_undelivered":   "The export has an undelivered window already; deliver that one first.",
+	"export_window_first_seq":     "A window of this export begins with the same event already.",
+	"export_run_turn":             "This turn of the workflow has a run already.",
+	"export_backfill_running":     "A backfill of this export is running already; wait for its end, or cancel it.",
+	"backfill_window_undelivered": "The backfill has an undelivered window already; deliver that one first.",
+	"backfill_window_first_seq":   "A window of this backfill begins with the same event already.",
 }
 
 // wrap says what was attempted, and sorts the database's answer into the

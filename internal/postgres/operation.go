@@ -12,12 +12,13 @@ import (
 )
 
 const selectOperation = `
-	SELECT id, org_id, kind, integration_id, export_id, params, status, outcome, error, requested_by, spec_version, created_at, ended_at
+	SELECT id, org_id, kind, integration_id, export_id, backfill_id, params, status, outcome, error, requested_by,
+		spec_version, created_at, ended_at
 	FROM operation `
 
 func scanOperation(row pgx.CollectableRow) (o schemas.Operation, err error) {
-	err = row.Scan(&o.ID, &o.OrgID, &o.Kind, &o.IntegrationID, &o.ExportID, &o.Params, &o.Status, &o.Outcome, &o.Error, &o.RequestedBy,
-		&o.SpecVersion, &o.CreatedAt, &o.EndedAt)
+	err = row.Scan(&o.ID, &o.OrgID, &o.Kind, &o.IntegrationID, &o.ExportID, &o.BackfillID, &o.Params, &o.Status, &o.Outcome,
+		&o.Error, &o.RequestedBy, &o.SpecVersion, &o.CreatedAt, &o.EndedAt)
 	return o, err
 }
 
@@ -29,10 +30,10 @@ func (t *Tx) InsertOperation(ctx context.Context, o schemas.Operation) error {
 		return fmt.Errorf("%s: %w", attempt, err)
 	}
 	_, err = t.exec(ctx, attempt, `
-		INSERT INTO operation (id, org_id, kind, integration_id, export_id, params, status, error, requested_by,
+		INSERT INTO operation (id, org_id, kind, integration_id, export_id, backfill_id, params, status, error, requested_by,
 			spec_version, created_at, ended_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, coalesce($11, now()), $12)`,
-		o.ID, org, o.Kind, o.IntegrationID, o.ExportID, o.Params, o.Status, o.Error, o.RequestedBy,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12, now()), $13)`,
+		o.ID, org, o.Kind, o.IntegrationID, o.ExportID, o.BackfillID, o.Params, o.Status, o.Error, o.RequestedBy,
 		o.SpecVersion, orNow(o.CreatedAt), o.EndedAt)
 	return err
 }
