@@ -90,7 +90,8 @@ func (t *Tx) ClaimDestination(ctx context.Context, integration uuid.UUID, d sche
 }
 
 // ReleaseDestinations gives up all places that an integration claims but keep.
-// One to which a run is writing is held until that has ended; see
+// One to which a run or a backfill is writing is held until that has ended, and
+// one where a chain is to be ended until that is settled; see
 // DropReleasedClaims.
 func (t *Tx) ReleaseDestinations(ctx context.Context, integration uuid.UUID, keep *schemas.Destination) error {
 	kept := ""
@@ -111,10 +112,16 @@ func (t *Tx) ReleaseDestinations(ctx context.Context, integration uuid.UUID, kee
 const dropReleased = `
 	DELETE FROM destination_claim AS c WHERE released_at IS NOT NULL AND NOT EXISTS (
 		SELECT FROM export_run AS r JOIN export_window AS w ON w.id = r.window_id
-		WHERE r.org_id = c.org_id AND r.status = 'running' AND w.destination = c.destination)`
+		WHERE r.org_id = c.org_id AND r.status = 'running' AND w.destination = c.destination)
+	AND NOT EXISTS (
+		SELECT FROM export_backfill AS b
+		WHERE b.org_id = c.org_id AND b.status = 'running' AND b.destination = c.destination)
+	AND NOT EXISTS (
+		SELECT FROM export_closing AS d
+		WHERE d.integration_id = c.integration_id AND d.settled_at IS NULL AND d.destination = c.destination)`
 
-// DropReleasedClaims frees the places that were given up while a run was
-// writing there, once it has ended.
+// DropReleasedClaims frees the places that were given up while something was
+// still to be written there, once that has ended.
 func (t *Tx) DropReleasedClaims(ctx context.Context) error {
 	_, err := t.exec(ctx, "drop released claims", dropReleased)
 	return err

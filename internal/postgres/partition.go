@@ -18,12 +18,19 @@ func (s *Store) EnsurePartitions(ctx context.Context, daysAhead int) error {
 }
 
 // DropPartitions drops the events of all UTC days that ended at least olderThan
-// ago and returns the names of the dropped partitions. It waits a few seconds
-// at most for running exports and fails then; nothing is dropped and the call
-// may be repeated.
+// ago and returns the names of the dropped partitions. Which numbers the days
+// held stays on record, for LedgerDays.
+//
+// A day of which a run is delivering a window is kept until that has ended, and
+// so are those after it; for two days at most, because the retention is a
+// promise as well. For a statement that is reading the events it waits a few
+// seconds at most and fails then; nothing is dropped and the call may be
+// repeated.
 func (s *Store) DropPartitions(ctx context.Context, olderThan time.Duration) (dropped []string, err error) {
-	rows, _ := s.pool.Query(ctx, `
-		SELECT auditferry_drop_partitions(((now() - $1::interval) AT TIME ZONE 'UTC')::date)`, olderThan)
-	dropped, err = pgx.CollectRows(rows, pgx.RowTo[string])
-	return dropped, wrap("drop old partitions of audit events", err)
+	err = s.AsOperator(ctx, func(t *Tx) error {
+		dropped, err = queryAll(ctx, t, "drop old partitions of audit events", pgx.RowTo[string], `
+			SELECT auditferry_drop_partitions(((now() - $1::interval) AT TIME ZONE 'UTC')::date)`, olderThan)
+		return err
+	})
+	return dropped, err
 }

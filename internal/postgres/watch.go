@@ -105,16 +105,16 @@ func (t *Tx) dueExpiries(ctx context.Context, at time.Time, keep time.Duration, 
 	}, `
 		SELECT org_id, integration_id, id, recorded_at, days FROM (
 			SELECT org_id, integration_id, id, told_days, recorded_at, CASE
-				WHEN recorded_at IS NULL OR recorded_at <= $1 THEN 0
-				WHEN recorded_at <= $1 + interval '24 hours' THEN 1
-				WHEN recorded_at <= $1 + interval '72 hours' THEN 3
-				WHEN recorded_at <= $1 + interval '168 hours' THEN 7
+				WHEN recorded_at IS NULL OR recorded_at <= $1::timestamptz THEN 0
+				WHEN recorded_at <= $1::timestamptz + interval '24 hours' THEN 1
+				WHEN recorded_at <= $1::timestamptz + interval '72 hours' THEN 3
+				WHEN recorded_at <= $1::timestamptz + interval '168 hours' THEN 7
 			END AS days
 			FROM (
 				SELECT e.*, `+oldestUndelivered+` AS recorded_at
 				FROM export AS e JOIN org AS o ON o.id = e.org_id
 				WHERE e.delivered_seq < o.last_seq AND e.state <> 'deleted' AND coalesce(e.told_days, 7) > 0
-				  AND coalesce(`+deliveredUpTo+`, '-infinity') <= $1 + interval '168 hours'
+				  AND coalesce(`+deliveredUpTo+`, '-infinity') <= $1::timestamptz + interval '168 hours'
 				OFFSET 0 -- a subquery of its own, so that the event is looked up once
 			) AS lagging
 		) AS loss

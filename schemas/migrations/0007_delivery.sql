@@ -55,6 +55,7 @@ GRANT SELECT, INSERT, UPDATE ON export_backfill TO auditferry_app;
 
 ALTER TABLE operation ADD COLUMN backfill_id uuid;
 ALTER TABLE operation ADD FOREIGN KEY (org_id, backfill_id) REFERENCES export_backfill (org_id, id);
+CREATE INDEX operation_backfill ON operation (backfill_id) WHERE backfill_id IS NOT NULL;
 
 -- Windows are never changed. One that cannot be delivered where it was to go is
 -- abandoned for another of the same range.
@@ -123,15 +124,30 @@ CREATE TABLE export_closing (
 );
 CREATE UNIQUE INDEX export_closing_open ON export_closing (export_id, destination) WHERE settled_at IS NULL;
 CREATE INDEX export_closing_integration ON export_closing (integration_id) WHERE settled_at IS NULL;
+CREATE INDEX export_closing_export ON export_closing (export_id);
 SELECT auditferry_protect('export_closing');
 GRANT SELECT, INSERT, UPDATE ON export_closing TO auditferry_app;
+
+-- Which numbers an org's events of a UTC day had that has been dropped since, so
+-- that the ledger can tell for good what became of them.
+CREATE TABLE audit_day (
+    org_id    uuid NOT NULL REFERENCES org,
+    day       date NOT NULL,
+    first_seq bigint NOT NULL,
+    last_seq  bigint NOT NULL,
+    PRIMARY KEY (org_id, day)
+);
+SELECT auditferry_protect('audit_day');
+GRANT SELECT ON audit_day TO auditferry_app;
 
 -- A day is not dropped under a run that delivers it: neither between two of its
 -- reads, nor between the choice of a window and the first. For longer than two
 -- days nobody is waited for, because the retention is a promise as well.
 --
--- The lock comes first. BeginRun reads audit_event before it opens a run, so it
--- is either seen here or comes after the drop.
+-- The lock comes before the look at the runs. BeginRun reads audit_event before
+-- it opens a run, so it is either seen here or comes after the drop. The numbers
+-- of the days are noted before the lock, because they take a look at every org;
+-- nothing is recorded on those days any more.
 --
 -- The caller is in operator scope.
 -- +goose StatementBegin
@@ -139,9 +155,30 @@ CREATE OR REPLACE FUNCTION auditferry_drop_partitions(first_kept_day date) RETUR
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '3s' AS $$
 DECLARE
     partition text;
+    ending date;
     needed date;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('auditferry/partitions', 0));
+    FOR ending IN
+        SELECT to_date(right(c.relname, 8), 'YYYYMMDD')
+        FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'audit_event'::regclass
+          AND c.relname < 'audit_event_' || to_char(first_kept_day, 'YYYYMMDD')
+    LOOP
+        INSERT INTO audit_day AS d (org_id, day, first_seq, last_seq)
+        SELECT o.id, ending, oldest.seq, newest.seq
+        FROM org AS o
+        CROSS JOIN LATERAL (
+            SELECT e.seq FROM audit_event AS e WHERE e.org_id = o.id
+              AND e.recorded_at >= ending::timestamp AT TIME ZONE 'UTC' AND e.recorded_at < (ending + 1)::timestamp AT TIME ZONE 'UTC'
+            ORDER BY e.seq LIMIT 1) AS oldest
+        CROSS JOIN LATERAL (
+            SELECT e.seq FROM audit_event AS e WHERE e.org_id = o.id
+              AND e.recorded_at >= ending::timestamp AT TIME ZONE 'UTC' AND e.recorded_at < (ending + 1)::timestamp AT TIME ZONE 'UTC'
+            ORDER BY e.seq DESC LIMIT 1) AS newest
+        ON CONFLICT (org_id, day) DO UPDATE
+            SET first_seq = least(d.first_seq, excluded.first_seq), last_seq = greatest(d.last_seq, excluded.last_seq);
+    END LOOP;
     LOCK TABLE ONLY audit_event IN ACCESS EXCLUSIVE MODE;
     SELECT min((w.recorded_from AT TIME ZONE 'UTC')::date) INTO needed
     FROM export_run AS r JOIN export_window AS w ON w.id = r.window_id
