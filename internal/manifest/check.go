@@ -40,11 +40,11 @@ func check(m schemas.Manifest) error {
 	case m.Destination.URL() == "":
 		return fmt.Errorf("it names no destination")
 	}
-	if err := checkRef("previous", m.Previous); err != nil {
-		return err
+	if err := checkRef(m, m.Previous); err != nil {
+		return fmt.Errorf("previous: %w", err)
 	}
-	if err := checkRef("replaces", m.Replaces); err != nil {
-		return err
+	if err := checkRef(m, m.Replaces); err != nil {
+		return fmt.Errorf("replaces: %w", err)
 	}
 	switch m.Kind {
 	case schemas.ManifestWindow:
@@ -82,6 +82,8 @@ func checkWindow(m schemas.Manifest) error {
 		return fmt.Errorf("a window has no reason to close, but this one has %q", m.Reason)
 	case m.RecordedFrom != nil && m.RecordedTo != nil && m.RecordedTo.Before(*m.RecordedFrom):
 		return fmt.Errorf("it ends before it begins: %s, %s", m.RecordedFrom, m.RecordedTo)
+	case m.Previous != nil && !endsBefore(*m.Previous, m.FirstSeq):
+		return fmt.Errorf("it begins at seq %d, but names %q as the one before it", m.FirstSeq, m.Previous.Key)
 	case m.Excluded > 0 && (m.Filter == nil || m.Filter.IsZero()):
 		return fmt.Errorf("it excludes %d events without a filter", m.Excluded)
 	}
@@ -147,20 +149,28 @@ func checkObject(o schemas.ManifestObject) error {
 	return checkDigest(o.SHA256)
 }
 
-func checkRef(what string, ref *schemas.ManifestRef) error {
+// checkRef lets references pass to windows of the same export.
+func checkRef(m schemas.Manifest, ref *schemas.ManifestRef) error {
 	if ref == nil {
 		return nil
 	}
 	if err := checkKey(ref.Key); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return err
 	}
-	if _, ok := parseManifestKey(ref.Key); !ok {
-		return fmt.Errorf("%s: %q is not the key of a manifest", what, ref.Key)
+	place, ok := parseManifestKey(ref.Key)
+	switch {
+	case !ok || place.base != "" || place.final:
+		return fmt.Errorf("%q is not the key of a window's manifest below its destination", ref.Key)
+	case place.export != m.ExportID:
+		return fmt.Errorf("%q is another export's", ref.Key)
 	}
-	if err := checkDigest(ref.SHA256); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return nil
+	return checkDigest(ref.SHA256)
+}
+
+// endsBefore tells whether the window that ref names ends before seq.
+func endsBefore(ref schemas.ManifestRef, seq int64) bool {
+	place, _ := parseManifestKey(ref.Key)
+	return place.last < seq
 }
 
 // checkKey lets keys pass that mean one object in every store and, copied to a

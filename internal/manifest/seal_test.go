@@ -108,7 +108,7 @@ func TestSealRefusesWhatDoesNotAddUp(t *testing.T) {
 		"range upside down":       {func(m *schemas.Manifest) { m.LastSeq = 10 }, "no range"},
 		"range from zero":         {func(m *schemas.Manifest) { m.FirstSeq = 0 }, "no range"},
 		"absurd range":            {func(m *schemas.Manifest) { m.LastSeq = 1<<63 - 1 }, "no range"},
-		"gap at the start":        {func(m *schemas.Manifest) { m.FirstSeq = 10 }, "begins at seq 11, not at 10"},
+		"gap at the start":        {func(m *schemas.Manifest) { m.FirstSeq, m.Previous = 10, nil }, "begins at seq 11, not at 10"},
 		"gap in the middle":       {func(m *schemas.Manifest) { m.Objects[1].FirstSeq = 22; m.Objects[1].Excluded = 9 }, "begins at seq 22, not at 21"},
 		"overlap":                 {func(m *schemas.Manifest) { m.Objects[1].FirstSeq = 20; m.Objects[1].Excluded = 11 }, "begins at seq 20, not at 21"},
 		"gap at the end":          {func(m *schemas.Manifest) { m.LastSeq = 41 }, "end at seq 40, not at 41"},
@@ -138,7 +138,11 @@ func TestSealRefusesWhatDoesNotAddUp(t *testing.T) {
 		"ends before it begins":   {func(m *schemas.Manifest) { m.RecordedFrom, m.RecordedTo = m.RecordedTo, m.RecordedFrom }, "ends before"},
 		"window with a reason":    {func(m *schemas.Manifest) { m.Reason = schemas.ClosedByRetarget }, "no reason"},
 		"out of its backfill":     {func(m *schemas.Manifest) { m.Backfill = &schemas.BackfillRange{FirstSeq: 11, LastSeq: 39} }, "outside of its backfill"},
-		"previous is no manifest": {func(m *schemas.Manifest) { m.Previous.Key = "date=2026-03-01/a.ndjson" }, "not the key of a manifest"},
+		"previous is no manifest": {func(m *schemas.Manifest) { m.Previous.Key = "date=2026-03-01/a.ndjson" }, "not the key of a window's manifest"},
+		"previous in a folder":    {func(m *schemas.Manifest) { m.Previous.Key = "x/" + m.Previous.Key }, "below its destination"},
+		"previous is final":       {func(m *schemas.Manifest) { m.Previous.Key = schemas.FinalManifestName(exportID, 10) }, "window's manifest"},
+		"previous of another":     {func(m *schemas.Manifest) { m.Previous.Key = schemas.ManifestName(orgID, 1, 10) }, "another export's"},
+		"previous comes after":    {func(m *schemas.Manifest) { m.Previous.Key = schemas.ManifestName(exportID, 1, 11) }, "begins at seq 11"},
 		"previous has no hash":    {func(m *schemas.Manifest) { m.Previous.SHA256 = "" }, "SHA-256"},
 		"replaces is no manifest": {func(m *schemas.Manifest) { m.Replaces = &schemas.ManifestRef{Key: "../x", SHA256: someDigest} }, "leave its folder"},
 		"final with objects": {func(m *schemas.Manifest) {
@@ -167,7 +171,7 @@ func TestCheckProperty(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := goodManifest()
-		m.FirstSeq = rapid.Int64Range(1, 1<<40).Draw(t, "first")
+		m.FirstSeq = rapid.Int64Range(11, 1<<40).Draw(t, "first")
 		m.LastSeq = m.FirstSeq - 1
 		m.Rows, m.Excluded, m.Expired, m.Bytes, m.Objects = 0, 0, 0, 0, nil
 		for i := range rapid.IntRange(1, 20).Draw(t, "objects") {
