@@ -121,9 +121,9 @@ func auditAccess(ctx context.Context, tx *postgres.Tx, integration schemas.Integ
 	details := map[string]any{"destination": integration.Destination, "check": report.Check}
 	if !failed {
 		event := schemas.Event{Action: "auditferry.integration.access_granted", Outcome: schemas.OutcomeSuccess}
-		return record(ctx, tx, integration, event, details)
+		return recordIntegration(ctx, tx, integration, event, details)
 	}
 	details["step"], details["code"] = failure.Name, failure.Code
 	event := schemas.Event{Action: "auditferry.integration.access_refused", Outcome: schemas.OutcomeFailure, Reason: failure.Explanation}
-	return record(ctx, tx, integration, event, details)
+	return recordIntegration(ctx, tx, integration, event, details)
 }

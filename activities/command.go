@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/auditferry/auditferry/internal/postgres"
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -45,24 +43,36 @@ func lockCommand(ctx context.Context, tx *postgres.Tx, in schemas.OperationRef, 
 	return integration, op, "", nil
 }
 
-// audit records what the service itself did as an event of the org.
+// audit records what the service itself did to an integration as an event of
+// the org.
 func audit(ctx context.Context, tx *postgres.Tx, action string, integration schemas.Integration) error {
-	return record(ctx, tx, integration, schemas.Event{Action: action, Outcome: schemas.OutcomeSuccess}, nil)
+	return recordIntegration(ctx, tx, integration, schemas.Event{Action: action, Outcome: schemas.OutcomeSuccess}, nil)
 }
 
-// record completes an event about an integration, and appends it.
-func record(ctx context.Context, tx *postgres.Tx, integration schemas.Integration, event schemas.Event, details map[string]any) (err error) {
-	if event.ID, err = uuid.NewV7(); err != nil {
-		return fmt.Errorf("make an event ID: %w", err)
-	}
+// recordIntegration completes an event about an integration, and appends it.
+func recordIntegration(ctx context.Context, tx *postgres.Tx, integration schemas.Integration, event schemas.Event, details map[string]any) error {
 	metadata := map[string]any{"cloud": integration.Cloud}
 	maps.Copy(metadata, details)
-	if event.Metadata, err = json.Marshal(metadata); err != nil {
+	target := schemas.Target{Type: "integration", ID: integration.ID.String(), Name: integration.Name}
+	return record(ctx, tx, target, event, metadata)
+}
+
+// recordExport completes an event about an export, and appends it.
+func recordExport(ctx context.Context, tx *postgres.Tx, export schemas.Export, event schemas.Event, details map[string]any) error {
+	target := schemas.Target{Type: "export", ID: export.ID.String(), Name: export.Name}
+	return record(ctx, tx, target, event, details)
+}
+
+func record(ctx context.Context, tx *postgres.Tx, target schemas.Target, event schemas.Event, details map[string]any) (err error) {
+	if event.ID, err = newID(); err != nil {
+		return err
+	}
+	if event.Metadata, err = json.Marshal(details); err != nil {
 		return fmt.Errorf("serialize metadata: %w", err)
 	}
 	event.OccurredAt = time.Now().UTC()
 	event.Actor = schemas.Actor{Type: "service", ID: "auditferry", Name: "Auditferry"}
-	event.Targets = []schemas.Target{{Type: "integration", ID: integration.ID.String(), Name: integration.Name}}
+	event.Targets = []schemas.Target{target}
 	_, err = tx.AppendEvents(ctx, []schemas.Event{event})
 	return err
 }

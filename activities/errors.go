@@ -43,6 +43,8 @@ func toTemporal(ctx context.Context, err error) error {
 		return err
 	case errors.As(err, &application):
 		return application // bare: Temporal does not look for a type below a wrapping
+	case errors.As(context.Cause(ctx), &application):
+		return application // why the activity itself gave up
 	case ctx.Err() != nil:
 		return ctx.Err() // cancelled, or out of time: whatever it broke is not the cause
 	case errors.As(err, &field):
@@ -56,9 +58,24 @@ func toTemporal(ctx context.Context, err error) error {
 	if kind == "" {
 		return temporal.NewApplicationErrorWithCause(err.Error(), schemas.ErrorUnexpected, err)
 	}
-	spent := time.Since(activity.GetInfo(ctx).ScheduledTime) >= budget(kind)
+	spent := now(ctx).Sub(activity.GetInfo(ctx).ScheduledTime) >= budget(kind)
 	return temporal.NewApplicationErrorWithOptions(err.Error(), schemas.ErrorType(kind), temporal.ApplicationErrorOptions{
 		NonRetryable: spent,
 		Cause:        err,
 	})
+}
+
+type clockKey struct{}
+
+// WithClock sets the clock by which budgets are counted in activities that run
+// with this context. It is the system's unless a test skips time.
+func WithClock(ctx context.Context, now func() time.Time) context.Context {
+	return context.WithValue(ctx, clockKey{}, now)
+}
+
+func now(ctx context.Context) time.Time {
+	if clock, set := ctx.Value(clockKey{}).(func() time.Time); set {
+		return clock()
+	}
+	return time.Now()
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/auditferry/auditferry/internal/manifest"
 	"github.com/auditferry/auditferry/internal/postgres"
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -16,6 +17,7 @@ import (
 type Exports struct {
 	Store  *postgres.Store
 	Places *Places
+	Signer *manifest.Signer
 	Limits Limits
 }
 
@@ -28,9 +30,8 @@ type Limits struct {
 	TempDir    string // "" is the system's
 }
 
-// maxParts bounds a window beside its rows: the list of its objects travels
-// through Temporal, which takes 2 MiB a payload. With the longest keys a list
-// of this length has a fifth of that.
+// maxParts bounds a window beside its rows: its manifest names every part, and
+// whoever reads one wants to have it in one piece.
 const maxParts = 300
 
 // compressionAtLeast is by how much compression is taken to shrink events, at
@@ -40,8 +41,8 @@ const compressionAtLeast = 4
 
 // BeginRun chooses what to deliver: the window that an earlier run left
 // undelivered, or else a new one from the last delivered event up to the
-// newest. A run that is still open is superseded; it can record nothing any
-// more.
+// newest of that day. A run that is still open is superseded; it can record
+// nothing any more.
 func (a *Exports) BeginRun(ctx context.Context, in schemas.BeginRunInput) (result schemas.BeginRunResult, err error) {
 	err = a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) error {
 		result = schemas.BeginRunResult{}
@@ -49,18 +50,27 @@ func (a *Exports) BeginRun(ctx context.Context, in schemas.BeginRunInput) (resul
 		if err != nil {
 			return err
 		}
+		// From here on no day is dropped, until the run that needs it can be seen.
+		if err := tx.HoldEvents(ctx); err != nil {
+			return err
+		}
+		s, err := seriesOf(ctx, tx, export, in.BackfillID)
+		if err != nil {
+			return err
+		}
+		result.UpTo = s.upTo
 		run, again, err := tx.RunByTurn(ctx, in.RunID, in.Turn)
 		if err != nil {
 			return err
 		}
 		if again {
-			return repeatBegin(ctx, tx, export, run, &result)
+			return repeatBegin(ctx, tx, s, run, &result)
 		}
-		if export.State != schemas.ExportActive {
-			result.Reason = fmt.Sprintf("the export is %s", export.State)
-			return nil
+		if s.barred != "" {
+			result.Reason = s.barred
+			return s.end(ctx, tx)
 		}
-		if err := a.chooseWindow(ctx, tx, export, &result); err != nil || result.Window == nil {
+		if err := a.chooseWindow(ctx, tx, s, &result); err != nil || result.Window == nil {
 			return err
 		}
 		return openRun(ctx, tx, in, &result)
@@ -71,97 +81,106 @@ func (a *Exports) BeginRun(ctx context.Context, in schemas.BeginRunInput) (resul
 // repeatBegin answers a call whose first answer was lost. The window stays
 // where it is, even if the export has been retargeted meanwhile: whether
 // nothing has been written yet cannot be known here.
-func repeatBegin(ctx context.Context, tx *postgres.Tx, export schemas.Export, run schemas.Run, result *schemas.BeginRunResult) error {
+func repeatBegin(ctx context.Context, tx *postgres.Tx, s series, run schemas.Run, result *schemas.BeginRunResult) error {
 	if run.Status != schemas.RunRunning {
 		return superseded("the run has %s meanwhile", run.Status)
 	}
-	if export.State != schemas.ExportActive {
-		result.Reason = fmt.Sprintf("the export is %s", export.State)
-		run.Status, run.Error = schemas.RunCancelled, result.Reason
-		return tx.EndRun(ctx, run)
+	if s.barred != "" {
+		result.Reason = s.barred
+		run.Status, run.Error = schemas.RunCancelled, s.barred
+		if err := tx.EndRun(ctx, run); err != nil {
+			return err
+		}
+		return s.end(ctx, tx)
 	}
-	window, err := tx.UndeliveredWindow(ctx, export.ID)
-	if err != nil {
-		return err
-	}
-	// Whether the window was new the first time is not known any more. If it
-	// was, FinishRun looks once too often whether more waits.
-	result.RunID, result.Window, result.Resumed = run.ID, window, true
-	return nil
+	window, err := tx.Window(ctx, run.WindowID)
+	result.RunID, result.Window = run.ID, &window
+	return err
 }
 
-func (a *Exports) chooseWindow(ctx context.Context, tx *postgres.Tx, export schemas.Export, result *schemas.BeginRunResult) error {
-	window, err := tx.UndeliveredWindow(ctx, export.ID)
+func (a *Exports) chooseWindow(ctx context.Context, tx *postgres.Tx, s series, result *schemas.BeginRunResult) error {
+	window, err := tx.UndeliveredWindow(ctx, s.export, s.backfill)
 	if err != nil {
 		return err
 	}
 	if window != nil {
-		result.Window, result.Resumed = window, true
-		if window.Destination == export.Destination {
+		result.Window = window
+		if window.Destination == s.template.Destination {
 			return nil
 		}
-		// The export has been retargeted, and no run is under way: what an
-		// earlier one left in the old place is in no ledger.
-		window.Destination = export.Destination
-		return tx.SetWindowDestination(ctx, window.ID, export.Destination)
+		// The export has been retargeted, and no run is under way. What an
+		// earlier one left in the old place is in no delivery.
+		old := window.ID
+		window.Destination = s.template.Destination
+		if window.ID, err = newID(); err != nil {
+			return err
+		}
+		return tx.ReplaceWindow(ctx, old, *window)
 	}
-	first := export.DeliveredSeq + 1
-	last, size, err := tx.Backlog(ctx, first, a.Limits.WindowRows)
+	extent, err := tx.NextExtent(ctx, s.delivered+1, s.upTo, a.Limits.WindowRows)
 	if err != nil {
 		return err
 	}
-	if last < first {
-		result.Reason = fmt.Sprintf("everything up to %d is delivered", export.DeliveredSeq)
+	if extent == nil {
+		result.Reason = fmt.Sprintf("everything up to %d is delivered", s.delivered)
 		return nil
 	}
-	rowsPerPart := a.rowsPerPart(last-first+1, size, export.Compression)
-	last = min(last, first+rowsPerPart*maxParts-1)
-	id, err := uuid.NewV7()
-	if err != nil {
-		return fmt.Errorf("make a window ID: %w", err)
+	next := a.fit(s.template, *extent)
+	if next.LastSeq < extent.LastSeq { // its last event is another one
+		if extent, err = tx.NextExtent(ctx, next.FirstSeq, next.LastSeq, next.Span()); err != nil {
+			return err
+		}
+		next.RecordedTo = extent.RecordedTo
 	}
-	result.Window = &schemas.Window{
-		ID:           id,
-		ExportID:     export.ID,
-		Slug:         export.Slug,
-		FirstSeq:     first,
-		LastSeq:      last,
-		RowsPerPart:  rowsPerPart,
-		Format:       export.Format,
-		Compression:  export.Compression,
-		PathTemplate: export.PathTemplate,
-		Destination:  export.Destination,
+	if next.ID, err = newID(); err != nil {
+		return err
 	}
-	return tx.InsertWindow(ctx, *result.Window)
+	result.Window = &next
+	return tx.InsertWindow(ctx, next)
 }
 
-// rowsPerPart makes objects about as large as wanted. It goes by the window's
-// average, so single objects may come out larger; a part never has to fit into
-// memory.
-func (a *Exports) rowsPerPart(rows, size int64, compression schemas.Compression) int64 {
+// fit makes the window of an extent: parts about as large as wanted, and no
+// more of them than one manifest may name. It goes by the window's average, so
+// single objects may come out larger; a part never has to fit into memory.
+// Events that have expired are one part without an object, however many.
+func (a *Exports) fit(window schemas.Window, extent postgres.Extent) schemas.Window {
+	window.FirstSeq, window.LastSeq = extent.FirstSeq, extent.LastSeq
+	window.RecordedFrom, window.RecordedTo = extent.RecordedFrom, extent.RecordedTo
+	span := window.Span()
+	if extent.RecordedFrom == nil {
+		window.RowsPerPart = span
+		return window
+	}
 	target := a.Limits.PartBytes
-	if compression != schemas.CompressionNone {
+	if window.Compression != schemas.CompressionNone {
 		target *= compressionAtLeast
 	}
-	average := max(size/rows, 1)
-	return min(max(target/average, 1), rows)
+	average := max(extent.Bytes/span, 1)
+	window.RowsPerPart = min(max(target/average, 1), span)
+	window.LastSeq = min(window.LastSeq, window.FirstSeq+window.RowsPerPart*maxParts-1)
+	return window
 }
 
 func openRun(ctx context.Context, tx *postgres.Tx, in schemas.BeginRunInput, result *schemas.BeginRunResult) (err error) {
-	if err := tx.SupersedeRuns(ctx, in.ExportID, "superseded by a newer run"); err != nil {
+	if err := tx.SupersedeRuns(ctx, in.ExportID, in.BackfillID, "superseded by a newer run"); err != nil {
 		return err
 	}
-	if result.RunID, err = uuid.NewV7(); err != nil {
-		return fmt.Errorf("make a run ID: %w", err)
+	if result.RunID, err = newID(); err != nil {
+		return err
 	}
 	return tx.InsertRun(ctx, schemas.Run{
 		ID:         result.RunID,
 		ExportID:   in.ExportID,
 		WindowID:   result.Window.ID,
 		WorkflowID: in.WorkflowID,
-		Status:     schemas.RunRunning,
-		FirstSeq:   result.Window.FirstSeq,
-		LastSeq:    result.Window.LastSeq,
 		StartedAt:  time.Now().UTC(),
 	}, in.RunID, in.Turn)
+}
+
+func newID() (uuid.UUID, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("make an ID: %w", err)
+	}
+	return id, nil
 }

@@ -1,16 +1,13 @@
 package activities
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/auditferry/auditferry/internal/destination"
@@ -19,199 +16,212 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
-// heartbeatEvery keeps well inside the workflow's heartbeat timeout of 30 s.
-const heartbeatEvery = 5 * time.Second
-
 // WriteParts stores every part of the window as one object, a few at a time.
-// Finished objects travel in the heartbeat, so a restarted activity goes on
-// where the last one was. An object that an attempt stored without living to
-// report it is found to be the same and left alone.
+// Each is noted in the ledger as soon as it is stored, so a restarted activity,
+// or a later run, goes on where the last one was. An object that an attempt
+// stored without living to note it is found to be the same and left alone.
 func (a *Exports) WriteParts(ctx context.Context, in schemas.WritePartsInput) (schemas.WritePartsResult, error) {
-	integration, err := a.subject(ctx, in)
+	w, err := a.beginWriting(ctx, in)
 	if err != nil {
 		return schemas.WritePartsResult{}, toTemporal(ctx, err)
 	}
-	objects, err := a.writeParts(ctx, in, integration)
-	a.Places.reconsider(ctx, integration, in.Window.Destination, err)
-	return schemas.WritePartsResult{Objects: objects}, toTemporal(ctx, err)
-}
-
-func (a *Exports) writeParts(ctx context.Context, in schemas.WritePartsInput, integration schemas.Integration) ([]schemas.Object, error) {
-	done := resumeProgress(ctx)
-	stop := done.report(ctx) // from here on: a slow cloud may take longer to let us in than a heartbeat may
+	// From here on: a slow cloud may take longer to let us in than a heartbeat may.
+	ctx, stop := a.attend(ctx, in.OrgID, in.RunID, func() any { return w.progress() })
 	defer stop()
-	place, err := a.Places.enter(ctx, integration, in.Window.Destination)
-	if err != nil {
-		return nil, err
-	}
-	defer place.Close() //nolint:errcheck // every object has been acknowledged by then
-
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(a.Limits.Parallel)
-	for n := range in.Window.Parts() {
-		if done.has(n) {
-			continue
-		}
-		group.Go(func() error {
-			object, err := a.writePart(groupCtx, place, in, n)
-			if err != nil {
-				return fmt.Errorf("part %d: %w", n, err)
-			}
-			done.add(ctx, object)
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	return done.sorted(), nil
+	err = w.write(ctx)
+	a.Places.reconsider(ctx, w.integration, in.Window.Destination, err)
+	err = toTemporal(ctx, err)
+	a.noteAttempt(ctx, in.ExportInput, in.RunID, err)
+	return w.sum(), err
 }
 
-// subject is the integration to write with. It refuses a run that has been
-// superseded: what that writes is in no ledger, and while it tries the export's
-// next run cannot start.
-func (a *Exports) subject(ctx context.Context, in schemas.WritePartsInput) (integration schemas.Integration, err error) {
-	err = a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) error {
-		run, err := tx.Run(ctx, in.RunID)
+// writing is one attempt to write a window.
+type writing struct {
+	*Exports
+	in          schemas.WritePartsInput
+	integration schemas.Integration
+	place       func() (destination.Destination, error) // opened when the first object is put
+
+	mu      sync.Mutex
+	settled map[int]schemas.Object
+}
+
+// beginWriting reads what the attempt needs. It refuses a run that has been
+// superseded: what that writes is in no delivery, and while it tries the
+// export's next run cannot start.
+func (a *Exports) beginWriting(ctx context.Context, in schemas.WritePartsInput) (*writing, error) {
+	w := &writing{Exports: a, in: in, settled: map[int]schemas.Object{}}
+	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) error {
+		run, err := tx.LockRun(ctx, in.RunID)
 		if err != nil {
 			return err
 		}
 		if run.Status != schemas.RunRunning {
 			return superseded("the run has %s meanwhile", run.Status)
 		}
+		parts, err := tx.BeginWriting(ctx, in.RunID, int(activity.GetInfo(ctx).Attempt))
+		if err != nil {
+			return err
+		}
+		for _, part := range parts {
+			w.settled[part.Part] = part
+		}
 		export, err := tx.Export(ctx, in.ExportID)
 		if err != nil {
 			return err
 		}
-		integration, err = tx.Integration(ctx, export.IntegrationID)
+		w.integration, err = tx.Integration(ctx, export.IntegrationID)
 		return err
 	})
-	return integration, err
+	return w, err
 }
 
-// expired is an error that no retry can mend.
-func expired(format string, args ...any) error {
-	return temporal.NewNonRetryableApplicationError(fmt.Sprintf(format, args...), schemas.ErrorEventsExpired, nil)
+func (w *writing) write(ctx context.Context) error {
+	var opened destination.Destination
+	w.place = sync.OnceValues(func() (_ destination.Destination, err error) {
+		opened, err = w.Places.enter(ctx, w.integration, w.in.Window.Destination)
+		return opened, err
+	})
+	defer func() {
+		if opened != nil {
+			_ = opened.Close() // every object has been acknowledged by then
+		}
+	}()
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(w.Limits.Parallel)
+	for n := range w.in.Window.Parts() {
+		if w.has(n) {
+			continue
+		}
+		group.Go(func() error {
+			if err := w.settlePart(groupCtx, n); err != nil {
+				return fmt.Errorf("part %d: %w", n, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
-// writePart reads, encodes and stores one part. The bytes are complete before
+// settlePart finds out what becomes of a part's events, stores those that are
+// to be delivered, and notes it.
+func (w *writing) settlePart(ctx context.Context, n int) error {
+	part, err := w.storePart(ctx, n)
+	if err != nil {
+		return err
+	}
+	err = w.Store.InOrg(ctx, w.in.OrgID, func(tx *postgres.Tx) error { return tx.RecordPart(ctx, w.in.RunID, part) })
+	var ended *postgres.ConflictError
+	if errors.As(err, &ended) {
+		return superseded("%s", ended)
+	}
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.settled[n] = part
+	w.mu.Unlock()
+	activity.RecordHeartbeat(ctx, w.progress())
+	return nil
+}
+
+// storePart reads, encodes and stores one part. The bytes are complete before
 // the first one is sent, so that their size and checksums go ahead of them.
-func (a *Exports) writePart(ctx context.Context, place destination.Destination, in schemas.WritePartsInput, n int) (schemas.Object, error) {
-	first, last := in.Window.Part(n)
-	var recordedAt time.Time
-	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) (err error) {
-		recordedAt, err = tx.RecordedAt(ctx, first)
+func (w *writing) storePart(ctx context.Context, n int) (schemas.Object, error) {
+	first, last := w.in.Window.Part(n)
+	part := schemas.Object{Part: n, FirstSeq: first, LastSeq: last}
+	from, recordedAt, found, err := w.firstRetained(ctx, first, last)
+	if err != nil {
+		return part, err
+	}
+	if !found {
+		part.Expired = last - first + 1
+		return part, nil
+	}
+	part.Expired = from - first
+	spool := encode.NewSpool(w.Limits.TempDir, w.Limits.SpillBytes)
+	defer spool.Close() //nolint:errcheck // removing a temporary file; the object does not depend on it
+	copied, err := w.encode(ctx, spool, from, last)
+	if err != nil {
+		return part, err
+	}
+	part.Rows, part.Excluded = copied.Rows, copied.Excluded
+	if part.Rows == 0 {
+		return part, nil
+	}
+	sums := spool.Sums()
+	part.Key = w.in.Window.Place().Key(w.in.Window.Name(first, last, recordedAt))
+	part.Bytes = spool.Size()
+	part.SHA256 = fmt.Sprintf("%x", sums.SHA256)
+	body, err := spool.Reader()
+	if err != nil {
+		return part, err
+	}
+	place, err := w.place()
+	if err != nil {
+		return part, err
+	}
+	return part, place.Put(ctx, part.Key, destination.Object{
+		Body:        body,
+		Size:        part.Bytes,
+		MD5:         sums.MD5,
+		SHA256:      sums.SHA256,
+		ContentType: encode.ContentType(w.in.Window.Format, w.in.Window.Compression),
+	})
+}
+
+func (w *writing) firstRetained(ctx context.Context, first, last int64) (seq int64, at time.Time, found bool, err error) {
+	err = w.Store.InOrg(ctx, w.in.OrgID, func(tx *postgres.Tx) error {
+		seq, at, err = tx.FirstRetained(ctx, first, last)
 		return err
 	})
 	if errors.Is(err, postgres.ErrNotFound) {
-		return schemas.Object{}, expired("event %d is not retained any more", first)
+		return 0, time.Time{}, false, nil
 	}
-	if err != nil {
-		return schemas.Object{}, err
-	}
-	spool := encode.NewSpool(a.Limits.TempDir, a.Limits.SpillBytes)
-	defer spool.Close() //nolint:errcheck // removing a temporary file; the object does not depend on it
-	if err := a.encodePart(ctx, spool, in, first, last); err != nil {
-		return schemas.Object{}, err
-	}
-	body, err := spool.Reader()
-	if err != nil {
-		return schemas.Object{}, err
-	}
-	sums := spool.Sums()
-	object := schemas.Object{
-		Part:     n,
-		Key:      in.Window.Destination.Key(in.Window.Name(first, last, recordedAt)),
-		FirstSeq: first,
-		LastSeq:  last,
-		Rows:     last - first + 1,
-		Bytes:    spool.Size(),
-		SHA256:   fmt.Sprintf("%x", sums.SHA256),
-	}
-	return object, place.Put(ctx, object.Key, destination.Object{
-		Body:        body,
-		Size:        object.Bytes,
-		MD5:         sums.MD5,
-		SHA256:      sums.SHA256,
-		ContentType: encode.ContentType(in.Window.Format, in.Window.Compression),
-	})
+	return seq, at, err == nil, err
 }
 
-func (a *Exports) encodePart(ctx context.Context, spool *encode.Spool, in schemas.WritePartsInput, first, last int64) error {
-	writer, err := encode.NewWriter(spool, in.Window.Format, in.Window.Compression)
+// encode writes the events from first to last that pass the filter. It is an
+// error when they and the excluded ones are not all there are.
+func (w *writing) encode(ctx context.Context, spool *encode.Spool, first, last int64) (postgres.Copied, error) {
+	writer, err := encode.NewWriter(spool, w.in.Window.Format, w.in.Window.Compression)
 	if err != nil {
-		return err
+		return postgres.Copied{}, err
 	}
 	defer writer.Abort()
-	rows, err := a.Store.CopyEvents(ctx, in.OrgID, first, last, writer.WriteRow)
+	copied, err := w.Store.CopyEvents(ctx, w.in.OrgID, first, last, w.in.Window.Filter, writer.WriteRow)
 	if err != nil {
-		return err
+		return copied, err
 	}
-	if want := last - first + 1; rows != want {
-		return expired("of the %d events %d to %d only %d are retained", want, first, last, rows)
+	if want := last - first + 1; copied.Rows+copied.Excluded != want {
+		// A day was dropped at this moment. The next attempt sees it from the start.
+		return copied, fmt.Errorf("of the %d events %d to %d only %d were read", want, first, last, copied.Rows+copied.Excluded)
 	}
-	return writer.Close()
+	return copied, writer.Close()
 }
 
-// progress is the set of finished objects, shared by the parts being written.
-type progress struct {
-	mu      sync.Mutex
-	objects map[int]schemas.Object
-}
-
-func resumeProgress(ctx context.Context) *progress {
-	p := &progress{objects: map[int]schemas.Object{}}
-	var finished []schemas.Object
-	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &finished) == nil {
-		for _, object := range finished {
-			p.objects[object.Part] = object
-		}
-	}
-	return p
-}
-
-func (p *progress) has(part int) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, ok := p.objects[part]
+func (w *writing) has(part int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, ok := w.settled[part]
 	return ok
 }
 
-func (p *progress) add(ctx context.Context, object schemas.Object) {
-	p.mu.Lock()
-	p.objects[object.Part] = object
-	p.mu.Unlock()
-	activity.RecordHeartbeat(ctx, p.sorted())
+func (w *writing) progress() schemas.Progress {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return schemas.Progress{Settled: len(w.settled), Parts: w.in.Window.Parts()}
 }
 
-func (p *progress) sorted() []schemas.Object {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	objects := make([]schemas.Object, 0, len(p.objects))
-	for _, object := range p.objects {
-		objects = append(objects, object)
-	}
-	slices.SortFunc(objects, func(a, b schemas.Object) int { return cmp.Compare(a.Part, b.Part) })
-	return objects
-}
-
-// report sends heartbeats until the returned function is called.
-func (p *progress) report(ctx context.Context) (stop func()) {
-	done := make(chan struct{})
-	var running sync.WaitGroup
-	running.Go(func() {
-		ticker := time.NewTicker(heartbeatEvery)
-		defer ticker.Stop()
-		for {
-			activity.RecordHeartbeat(ctx, p.sorted())
-			select {
-			case <-ticker.C:
-			case <-done:
-				return
-			case <-ctx.Done():
-				return
-			}
+func (w *writing) sum() (sum schemas.WritePartsResult) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, part := range w.settled {
+		if part.Key != "" {
+			sum.Objects++
 		}
-	})
-	return func() { close(done); running.Wait() }
+		sum.Rows += part.Rows
+		sum.Bytes += part.Bytes
+	}
+	return sum
 }

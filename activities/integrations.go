@@ -166,6 +166,9 @@ func moveIntegration(ctx context.Context, tx *postgres.Tx, integration schemas.I
 		linked = nil // only the bucket's owner is named anew; the exports go on where they are
 	}
 	for n := range linked {
+		if err := tx.RequestClosing(ctx, linked[n], schemas.ClosedByRetarget); err != nil {
+			return err
+		}
 		if op.Params.Retarget {
 			linked[n].Destination = to
 			outcome.ExportsRetargeted++

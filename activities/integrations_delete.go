@@ -3,6 +3,8 @@ package activities
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"github.com/auditferry/auditferry/internal/postgres"
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -36,9 +38,15 @@ func letGo(ctx context.Context, tx *postgres.Tx, op schemas.Operation) error {
 	if err != nil {
 		return err
 	}
+	if err := cancelBackfills(ctx, tx, *op.IntegrationID); err != nil {
+		return err
+	}
 	var outcome schemas.OperationOutcome
 	for n := range linked {
 		export := &linked[n]
+		if err := tx.RequestClosing(ctx, *export, schemas.ClosedByIntegrationDeleted); err != nil {
+			return err
+		}
 		if op.Params.DeleteLinks {
 			export.State, export.PauseReason = schemas.ExportDeleted, ""
 			outcome.ExportsDeleted++
@@ -52,6 +60,24 @@ func letGo(ctx context.Context, tx *postgres.Tx, op schemas.Operation) error {
 		return err
 	}
 	return tx.SetOperationOutcome(ctx, op.ID, outcome)
+}
+
+// cancelBackfills ends what is being delivered once more. A run of it that is
+// under way notices by itself.
+func cancelBackfills(ctx context.Context, tx *postgres.Tx, integration uuid.UUID) error {
+	running, err := tx.RunningBackfills(ctx, integration)
+	if err != nil {
+		return err
+	}
+	for _, backfill := range running {
+		if err := tx.EndBackfill(ctx, backfill.ID, schemas.BackfillCancelled, schemas.ErrIntegrationDeleted.Error()); err != nil {
+			return err
+		}
+		if err := tx.CancelBackfillRuns(ctx, backfill.ID, schemas.ErrIntegrationDeleted.Error()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // FinishDelete makes the deletion final: the row stays as history, the
@@ -74,6 +100,9 @@ func (a *Integrations) FinishDelete(ctx context.Context, in schemas.OperationRef
 			return err
 		}
 		if err := tx.CancelLinkedRuns(ctx, in.IntegrationID); err != nil {
+			return err
+		}
+		if err := tx.AbandonClosings(ctx, in.IntegrationID, schemas.ErrIntegrationDeleted.Error()); err != nil {
 			return err
 		}
 		if err := tx.ReleaseDestinations(ctx, in.IntegrationID, nil); err != nil {

@@ -27,25 +27,36 @@ type Dispatcher interface {
 	Dispatch(ctx context.Context, op schemas.Operation) error
 }
 
+// Closer starts the workflow that closes the chains of manifests in the places
+// which an integration's exports have left, unless it is running.
+type Closer interface {
+	StartClosing(ctx context.Context, integration schemas.IntegrationRef) error
+}
+
 // Reconcile finishes what a crash left between Postgres and Temporal.
 type Reconcile struct {
 	Store     *postgres.Store
 	Dispatch  Dispatcher
 	Schedules ScheduleApplier
+	Closer    Closer
 }
 
-// Sweep sends the operations that were never sent or seem lost, and applies the
-// exports whose schedule is not like their row, and frees places that were given
-// up while a run was writing there. What fails does not keep the rest back, and
-// is tried again.
+// Sweep sends the operations that were never sent or seem lost, applies the
+// exports whose schedule is not like their row, has places closed that exports
+// have left, and frees those that were given up while a run was writing there.
+// What fails does not keep the rest back, and is tried again.
 func (a *Reconcile) Sweep(ctx context.Context) (result schemas.ReconcileResult, err error) {
 	var stranded []schemas.Operation
 	var unapplied []schemas.Export
+	var left []schemas.IntegrationRef
 	err = a.Store.AsOperator(ctx, func(tx *postgres.Tx) (err error) {
 		if stranded, err = tx.StrandedOperations(ctx, reconcileAfter, resendAfter, reconcileBatch); err != nil {
 			return err
 		}
 		if unapplied, err = tx.UnappliedExports(ctx, reconcileAfter, reconcileBatch); err != nil {
+			return err
+		}
+		if left, err = tx.IntegrationsToClose(ctx, reconcileBatch); err != nil {
 			return err
 		}
 		return tx.DropReleasedClaims(ctx)
@@ -67,6 +78,13 @@ func (a *Reconcile) Sweep(ctx context.Context) (result schemas.ReconcileResult, 
 			continue
 		}
 		result.Exports++
+	}
+	for _, integration := range left {
+		if err := a.Closer.StartClosing(ctx, integration); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		result.Closings++
 	}
 	return result, toTemporal(ctx, errors.Join(errs...))
 }

@@ -64,7 +64,7 @@ func run(ctx context.Context) error {
 	defer temporal.Close()
 	all := service.New(service.Options{
 		Store:          store,
-		Dispatcher:     dispatch.New(store, schedule.Adapter{Client: temporal}, temporalclient.Signaler{Client: temporal}),
+		Dispatcher:     dispatch.New(store, schedule.Adapter{Client: temporal}, temporalclient.Signaler{Client: temporal}, temporalclient.Starter{Client: temporal}),
 		Log:            log,
 		Provisioners:   provisioners(cfg.Common),
 		AzureAuthority: cfg.AzureAuthorityHost,

@@ -153,3 +153,9 @@ type FailOperationInput struct {
 	OperationRef
 	Message string `json:"message"`
 }
+
+// AbandonClosingsInput gives up the final manifests of an integration's places.
+type AbandonClosingsInput struct {
+	IntegrationRef
+	Message string `json:"message"`
+}

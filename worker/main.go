@@ -66,7 +66,11 @@ func run(ctx context.Context) error {
 	if err := prepare(ctx, cfg, temporal); err != nil {
 		return err
 	}
-	all, err := wire(ctx, cfg, store, temporal)
+	signer, err := prepareSigner(ctx, cfg, log, store)
+	if err != nil {
+		return err
+	}
+	all, err := wire(ctx, cfg, store, temporal, signer)
 	if err != nil {
 		return err
 	}
@@ -80,6 +84,9 @@ func prepare(ctx context.Context, cfg config.Worker, temporal client.Client) err
 	}
 	schedules := schedule.Adapter{Client: temporal}
 	if err := schedules.EnsureFixed(ctx, schemas.ScheduleReconcile, cfg.ReconcileEvery, schemas.WorkflowReconcile, schemas.TaskQueueControl); err != nil {
+		return err
+	}
+	if err := schedules.EnsureFixed(ctx, schemas.ScheduleWatch, cfg.WatchEvery, schemas.WorkflowWatch, schemas.TaskQueueControl); err != nil {
 		return err
 	}
 	return schedules.EnsureFixed(ctx, schemas.ScheduleRetention, 24*time.Hour, schemas.WorkflowRetention, schemas.TaskQueueControl)

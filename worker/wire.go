@@ -10,6 +10,7 @@ import (
 	"github.com/auditferry/auditferry/internal/destination"
 	"github.com/auditferry/auditferry/internal/dispatch"
 	"github.com/auditferry/auditferry/internal/mail"
+	"github.com/auditferry/auditferry/internal/manifest"
 	"github.com/auditferry/auditferry/internal/postgres"
 	"github.com/auditferry/auditferry/internal/provision"
 	"github.com/auditferry/auditferry/internal/schedule"
@@ -18,7 +19,7 @@ import (
 )
 
 // wire gives every activity what it depends on.
-func wire(ctx context.Context, cfg config.Worker, store *postgres.Store, temporal client.Client) (activities.All, error) {
+func wire(ctx context.Context, cfg config.Worker, store *postgres.Store, temporal client.Client, signer *manifest.Signer) (activities.All, error) {
 	destinations, err := destination.NewOpener(ctx, destination.Config{
 		AWS: destination.AWSConfig{
 			Region:      cfg.AWS.Region,
@@ -48,13 +49,14 @@ func wire(ctx context.Context, cfg config.Worker, store *postgres.Store, tempora
 	}
 	schedules := schedule.Adapter{Client: temporal}
 	signaler := temporalclient.Signaler{Client: temporal}
+	starter := temporalclient.Starter{Client: temporal}
 	places := &activities.Places{Store: store, Destinations: destinations, Watcher: signaler}
 	return activities.All{
 		Integrations: &activities.Integrations{Store: store},
 		Provisioning: &activities.Provisioning{Store: store, Temporal: temporal, Auto: auto, External: provision.External{}},
 		Access:       &activities.Access{Store: store, Places: places},
 		Schedules:    &activities.Schedules{Store: store, Temporal: schedules},
-		Exports: &activities.Exports{Store: store, Places: places, Limits: activities.Limits{
+		Exports: &activities.Exports{Store: store, Places: places, Signer: signer, Limits: activities.Limits{
 			WindowRows: cfg.Export.WindowRows,
 			PartBytes:  cfg.Export.PartBytes,
 			Parallel:   cfg.Export.Parallel,
@@ -64,10 +66,12 @@ func wire(ctx context.Context, cfg config.Worker, store *postgres.Store, tempora
 		Notices: &activities.Notices{Store: store, Mail: mailer, OperatorEmails: cfg.OperatorEmails, PublicURL: cfg.PublicURL},
 		Reconcile: &activities.Reconcile{
 			Store:     store,
-			Dispatch:  dispatch.New(store, schedules, signaler),
+			Dispatch:  dispatch.New(store, schedules, signaler, starter),
 			Schedules: schedules,
+			Closer:    starter,
 		},
 		Retention: &activities.Retention{Store: store, Keep: cfg.Retention},
+		Watch:     &activities.Watch{Store: store, Keep: cfg.Retention},
 	}, nil
 }
 

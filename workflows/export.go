@@ -16,16 +16,32 @@ import (
 // activity, a small one three. What to deliver comes from the ledger, so a run
 // that was skipped, repeated or killed loses and doubles nothing.
 func Export(ctx workflow.Context, in schemas.ExportInput) error {
-	for turn := range windowsPerRun {
-		more, err := deliver(ctx, in, turn)
-		if err != nil || !more {
-			return err
-		}
-		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
-			break // the lists of objects are what makes a history large
-		}
+	more, err := deliverAll(ctx, in)
+	if err != nil || !more {
+		return err
 	}
 	return workflow.NewContinueAsNewError(ctx, Export, in)
+}
+
+// Backfill delivers a range of the past once more, window by window. It ends
+// with the first that cannot be delivered: there is no schedule to begin again.
+func Backfill(ctx workflow.Context, in schemas.ExportInput) error {
+	more, err := deliverAll(ctx, in)
+	if err != nil || !more {
+		return err
+	}
+	return workflow.NewContinueAsNewError(ctx, Backfill, in)
+}
+
+// deliverAll delivers window after window until nothing waits, or there have
+// been enough for one history.
+func deliverAll(ctx workflow.Context, in schemas.ExportInput) (more bool, err error) {
+	for turn := range windowsPerRun {
+		if more, err = deliver(ctx, in, turn); err != nil || !more {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // deliver is one run in the sense of the ledger: one attempt at one window.
@@ -49,7 +65,7 @@ func deliver(ctx workflow.Context, in schemas.ExportInput, turn int) (more bool,
 	}
 	window := *begun.Window
 	extent := fmt.Sprintf("%d to %d", window.FirstSeq, window.LastSeq)
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Delivering events %s to %s", extent, window.Destination))
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Delivering events %s to %s", extent, window.Place()))
 
 	var written schemas.WritePartsResult
 	err = workflow.ExecuteActivity(writing(ctx, "write "+extent), a.WriteParts, schemas.WritePartsInput{
@@ -61,12 +77,11 @@ func deliver(ctx workflow.Context, in schemas.ExportInput, turn int) (more bool,
 		return false, recordFailure(ctx, in, begun, err)
 	}
 	var finished schemas.FinishRunResult
-	err = workflow.ExecuteActivity(recording(ctx, "settle "+extent), a.FinishRun, schemas.FinishRunInput{
+	err = workflow.ExecuteActivity(writing(ctx, "settle "+extent), a.FinishRun, schemas.FinishRunInput{
 		ExportInput: in,
 		RunID:       begun.RunID,
 		WindowID:    window.ID,
-		Resumed:     begun.Resumed,
-		Objects:     written.Objects,
+		UpTo:        begun.UpTo,
 	}).Get(ctx, &finished)
 	if err != nil {
 		return false, recordFailure(ctx, in, begun, err)
@@ -80,6 +95,7 @@ func recordFailure(ctx workflow.Context, in schemas.ExportInput, begun schemas.B
 	failure := schemas.RecordFailureInput{
 		ExportInput: in,
 		RunID:       begun.RunID,
+		At:          workflow.Now(ctx),
 		Cancelled:   temporal.IsCanceledError(cause),
 		Message:     reason(cause),
 	}

@@ -20,14 +20,10 @@ func (e *integration) tell(ctx workflow.Context, kind schemas.NoticeKind, operat
 
 // notify starts the mail of an occasion and goes on: a mail server that is
 // down delays the mail and nothing else. The same occasion is never mailed
-// twice, because its workflow ID is taken.
+// twice (startNotice).
 func (e *integration) notify(ctx workflow.Context, occasion string, notice schemas.NoticeInput) {
 	notice.OrgID, notice.IntegrationID = e.ref.OrgID, e.ref.IntegrationID
-	child := beside(ctx, schemas.NoticeWorkflowID(notice.Kind, occasion), "mail: "+string(notice.Kind),
-		enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE, e.ref)
-	err := workflow.ExecuteChildWorkflow(child, schemas.WorkflowNotice, notice).GetChildWorkflowExecution().Get(ctx, nil)
-	var again *temporal.ChildWorkflowExecutionAlreadyStartedError
-	if err != nil && !errors.As(err, &again) {
+	if err := startNotice(ctx, occasion, notice); err != nil {
 		e.needAttention(ctx, "mail "+string(notice.Kind), err)
 	}
 }

@@ -71,7 +71,7 @@ func (e *integration) recheckAccess(ctx workflow.Context, command schemas.Comman
 }
 
 // delete ends the integration. Nothing of it can be undone, so the order is
-// that of growing consequence: stop, revoke, forget.
+// that of growing consequence: stop, close, revoke, forget.
 func (e *integration) delete(ctx workflow.Context, command schemas.Command) error {
 	var a *activities.Integrations
 	var p *activities.Provisioning
@@ -82,6 +82,9 @@ func (e *integration) delete(ctx workflow.Context, command schemas.Command) erro
 			e.cancelRequest()
 		}
 		if err := e.stopEverything(ctx); err != nil {
+			return err
+		}
+		if err := e.closeChains(ctx); err != nil {
 			return err
 		}
 		if err := workflow.ExecuteActivity(revoking(ctx, "revoke credentials"), p.RevokeCredentials, e.ref).Get(ctx, nil); err != nil {
@@ -114,6 +117,23 @@ func (e *integration) stopEverything(ctx workflow.Context) error {
 		// A run that does not stop in time cannot deliver any more: what it
 		// would record is refused.
 		workflow.GetLogger(ctx).Warn("Runs left behind", "error", err)
+		return nil
+	}
+	return err
+}
+
+// closeChains writes the final manifests while there still are credentials. What
+// cannot be written in time is given up with the integration.
+func (e *integration) closeChains(ctx workflow.Context) error {
+	// Deletes that began when there were no manifests go on without. They are
+	// short: when none is open any more, this may go.
+	if workflow.GetVersion(ctx, "close chains", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return nil
+	}
+	var a *activities.Exports
+	err := workflow.ExecuteActivity(closing(ctx, "write final manifests"), a.CloseChains, e.ref).Get(ctx, nil)
+	if err != nil && ctx.Err() == nil {
+		workflow.GetLogger(ctx).Warn("Chains stay open", "error", err)
 		return nil
 	}
 	return err

@@ -3,6 +3,8 @@ package workflows
 import (
 	"errors"
 
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/auditferry/auditferry/activities"
@@ -30,4 +32,19 @@ func Notice(ctx workflow.Context, in schemas.NoticeInput) error {
 		errs = append(errs, mail.Get(ctx, nil))
 	}
 	return errors.Join(errs...)
+}
+
+// startNotice starts the workflow that mails a notice, and does not wait for
+// its end. The occasion was mailed already if its workflow ID is taken, and that
+// is as good.
+func startNotice(ctx workflow.Context, occasion string, notice schemas.NoticeInput) error {
+	child := beside(ctx, schemas.NoticeWorkflowID(notice.Kind, occasion), "mail: "+string(notice.Kind),
+		enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		schemas.IntegrationRef{OrgID: notice.OrgID, IntegrationID: notice.IntegrationID})
+	err := workflow.ExecuteChildWorkflow(child, schemas.WorkflowNotice, notice).GetChildWorkflowExecution().Get(ctx, nil)
+	var again *temporal.ChildWorkflowExecutionAlreadyStartedError
+	if errors.As(err, &again) {
+		return nil
+	}
+	return err
 }

@@ -22,9 +22,10 @@ const (
 	// such as one for each linked export.
 	applyTimeout = 2 * time.Minute
 
-	// stopTimeout is how long a delete waits for cancelled runs, and for a cloud
-	// to take credentials back. Past it they are left behind: a run that was
-	// superseded cannot deliver any more, and forgotten credentials let nobody in.
+	// stopTimeout is how long a delete waits for cancelled runs, for the last
+	// manifests to be written, and for a cloud to take credentials back. Past it
+	// they are left behind: a run that was superseded cannot deliver any more, a
+	// chain may stay open, and forgotten credentials let nobody in.
 	stopTimeout = 10 * time.Minute
 
 	// provisionTimeout bounds one attempt to have a cloud make an account or
@@ -135,12 +136,22 @@ func mailing(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, o)
 }
 
-// writing is for moving a window's events.
+// writing is for what uses a destination: moving a window's events, and
+// manifests.
 func writing(ctx workflow.Context, summary string) workflow.Context {
 	o := options(schemas.TaskQueueExport, summary, writeTimeout)
 	o.ScheduleToCloseTimeout = writeTimeout
 	o.HeartbeatTimeout = heartbeatTimeout
 	o.WaitForCancellation = true // a cancelled run has let go of the destination when it ends
+	return workflow.WithActivityOptions(ctx, o)
+}
+
+// closing is for the last manifests before credentials are taken back: as
+// writing, but for no longer than a delete waits for anything.
+func closing(ctx workflow.Context, summary string) workflow.Context {
+	o := options(schemas.TaskQueueExport, summary, stopTimeout)
+	o.ScheduleToCloseTimeout = stopTimeout
+	o.HeartbeatTimeout = heartbeatTimeout
 	return workflow.WithActivityOptions(ctx, o)
 }
 

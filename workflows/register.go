@@ -16,6 +16,9 @@ func Register(r worker.WorkflowRegistry) {
 	register(schemas.WorkflowAccessCheck, AccessCheck)
 	register(schemas.WorkflowNotice, Notice)
 	register(schemas.WorkflowExport, Export)
+	register(schemas.WorkflowBackfill, Backfill)
+	register(schemas.WorkflowClosing, Closing)
+	register(schemas.WorkflowWatch, Watch)
 	register(schemas.WorkflowReconcile, Reconcile)
 	register(schemas.WorkflowRetention, Retention)
 }

@@ -108,6 +108,7 @@ func (s *Stack) Env(program Service) []string {
 	case Worker:
 		smtp := url.URL{Scheme: "smtp", Host: s.via(Worker, Mail, s.Mail.SMTP)}
 		maps.Copy(env, map[string]string{
+			"AUDITFERRY_ENVIRONMENT":     "development", // makes a signing key
 			"AUDITFERRY_SMTP_URL":        smtp.String(),
 			"AUDITFERRY_MAIL_FROM":       "Auditferry <noreply@auditferry.example>",
 			"AUDITFERRY_OPERATOR_EMAILS": "operators@auditferry.example",

@@ -29,6 +29,8 @@ type Common struct {
 	ProvisionerAzure string `env:"PROVISIONER_AZURE" envDefault:"auto"`
 	ProvisionerGCP   string `env:"PROVISIONER_GCP" envDefault:"auto"`
 
+	Retention time.Duration `env:"RETENTION" envDefault:"720h"` // how long events are kept
+
 	AzureAuthorityHost string `env:"AZURE_AUTHORITY_HOST"` // where admins consent; empty: Microsoft's public cloud
 }
 
@@ -61,7 +63,8 @@ type Worker struct {
 	Azure          Azure         `envPrefix:"AZURE_"`
 	GCP            GCP           `envPrefix:"GCP_"`
 	ReconcileEvery time.Duration `env:"RECONCILE_EVERY" envDefault:"1m"`
-	Retention      time.Duration `env:"RETENTION" envDefault:"720h"` // how long events are kept
+	WatchEvery     time.Duration `env:"WATCH_EVERY" envDefault:"1m"` // how often is looked for what admins have to be told
+	Signing        Signing
 }
 
 // Export bounds what one run takes on.
@@ -91,7 +94,7 @@ func LoadWorker() (Worker, error) {
 		return Worker{}, readable(err)
 	}
 	cfg.Azure.AppPool, err = readAppPool(cfg.Azure.AppPoolFile)
-	return cfg, errors.Join(cfg.validate(), err, cfg.validateClouds(), cfg.Export.validate())
+	return cfg, errors.Join(cfg.validate(), err, cfg.validateClouds(), cfg.Export.validate(), cfg.Signing.read())
 }
 
 func readable(err error) error {

@@ -47,16 +47,22 @@ type Signaler interface {
 	Signal(ctx context.Context, op schemas.Operation) error
 }
 
+// Starter starts the workflows of backfills.
+type Starter interface {
+	StartBackfill(ctx context.Context, op schemas.Operation) error
+}
+
 // Dispatcher carries operations to Temporal. It is safe for concurrent use.
 type Dispatcher struct {
 	ledger    Ledger
 	schedules Schedules
 	signaler  Signaler
+	starter   Starter
 }
 
 // New makes a dispatcher.
-func New(ledger Ledger, schedules Schedules, signaler Signaler) *Dispatcher {
-	return &Dispatcher{ledger: ledger, schedules: schedules, signaler: signaler}
+func New(ledger Ledger, schedules Schedules, signaler Signaler, starter Starter) *Dispatcher {
+	return &Dispatcher{ledger: ledger, schedules: schedules, signaler: signaler, starter: starter}
 }
 
 // Dispatch gives the operation to Temporal. It may be repeated, also after it
@@ -80,6 +86,8 @@ func (d *Dispatcher) dispatch(ctx context.Context, op schemas.Operation) error {
 		return errors.New("it names no export")
 	case op.Kind == schemas.OpRunExport:
 		return d.runNow(ctx, op)
+	case op.Kind == schemas.OpBackfillExport:
+		return d.backfill(ctx, op)
 	default:
 		return d.ledger.ApplyExport(ctx, op.OrgID, *op.ExportID, d.schedules.Apply)
 	}
@@ -116,4 +124,11 @@ func (d *Dispatcher) runNow(ctx context.Context, op schemas.Operation) error {
 		return err
 	}
 	return d.ledger.EndOperation(ctx, op, status, message)
+}
+
+func (d *Dispatcher) backfill(ctx context.Context, op schemas.Operation) error {
+	if err := d.starter.StartBackfill(ctx, op); err != nil {
+		return err
+	}
+	return d.ledger.MarkOperationSent(ctx, op)
 }

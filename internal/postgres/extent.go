@@ -68,3 +68,19 @@ func (t *Tx) SeqAt(ctx context.Context, at time.Time) (seq int64, err error) {
 			(SELECT last_seq + 1 FROM org WHERE id = $1))`, t.org, at)
 	return seq, err
 }
+
+// HoldEvents keeps the days of events from being dropped until the transaction
+// ends. Dropping waits for it, and then sees what this transaction has written.
+func (t *Tx) HoldEvents(ctx context.Context) error {
+	_, err := t.exec(ctx, "hold the audit events", `LOCK TABLE ONLY audit_event IN ACCESS SHARE MODE`)
+	return err
+}
+
+// FirstRetained is the first of the org's events from first to last that is
+// retained, and when it was recorded; ErrNotFound when none is.
+func (t *Tx) FirstRetained(ctx context.Context, first, last int64) (seq int64, at time.Time, err error) {
+	err = t.scan(ctx, "find the first retained audit event", []any{&seq, &at}, `
+		SELECT seq, recorded_at FROM audit_event
+		WHERE org_id = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq LIMIT 1`, t.org, first, last)
+	return seq, at, err
+}

@@ -1,0 +1,100 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/auditferry/auditferry/internal/manifest"
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// CloseChains writes the final manifests of the places that an integration's
+// exports have left. One that fails does not keep the others back; the error is
+// that of the first, and a repetition goes on with those that are left. While a
+// run still delivers to such a place its chain may go on, and that is an error
+// to be tried again as well.
+func (a *Exports) CloseChains(ctx context.Context, in schemas.IntegrationRef) error {
+	var open []postgres.Closing
+	var integration schemas.Integration
+	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) (err error) {
+		if integration, err = tx.Integration(ctx, in.IntegrationID); err != nil {
+			return err
+		}
+		open, err = tx.OpenClosings(ctx, in.IntegrationID)
+		return err
+	})
+	if err != nil {
+		return toTemporal(ctx, err)
+	}
+	defer beat(ctx)()
+	var first error
+	for _, closing := range open {
+		if err := a.closeChain(ctx, integration, closing); err != nil && first == nil {
+			first = fmt.Errorf("close the chain of export %s in %s: %w", closing.ExportID, closing.Destination, err)
+		}
+	}
+	return toTemporal(ctx, first)
+}
+
+func (a *Exports) closeChain(ctx context.Context, integration schemas.Integration, c postgres.Closing) error {
+	if c.Busy {
+		return temporal.NewApplicationError("a run still delivers there", schemas.ErrorStillRunning)
+	}
+	sealed, err := a.sealFinal(ctx, c)
+	if errors.Is(err, postgres.ErrNotFound) {
+		return a.settleClosing(ctx, c) // nothing was delivered there after all
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.Places.publish(ctx, integration, c.Destination, sealed); err != nil {
+		return err
+	}
+	return a.settleClosing(ctx, c)
+}
+
+func (a *Exports) settleClosing(ctx context.Context, c postgres.Closing) error {
+	return a.Store.InOrg(ctx, c.OrgID, func(tx *postgres.Tx) error { return tx.SettleClosing(ctx, c.ID, "") })
+}
+
+func (a *Exports) sealFinal(ctx context.Context, c postgres.Closing) (sealed schemas.SealedManifest, err error) {
+	if c.Sealed != nil {
+		return *c.Sealed, nil
+	}
+	err = a.Store.InOrg(ctx, c.OrgID, func(tx *postgres.Tx) error {
+		window, previous, err := tx.LastManifest(ctx, c.ExportID, c.Destination)
+		if err != nil {
+			return err
+		}
+		final, err := manifest.Seal(a.Signer, schemas.Manifest{
+			Version:       schemas.ManifestVersion,
+			Kind:          schemas.ManifestFinal,
+			OrgID:         c.OrgID,
+			IntegrationID: c.IntegrationID,
+			ExportID:      c.ExportID,
+			Destination:   c.Destination,
+			LastSeq:       window.LastSeq,
+			Previous:      &previous,
+			Reason:        c.Reason,
+		})
+		if err != nil {
+			return fmt.Errorf("seal the final manifest of closing %s: %w", c.ID, err)
+		}
+		sealed, err = tx.SealClosing(ctx, c.ID, final)
+		return err
+	})
+	return sealed, err
+}
+
+// AbandonClosings gives up the final manifests that could not be written. The
+// chains stay as they are: open at their ends.
+func (a *Exports) AbandonClosings(ctx context.Context, in schemas.AbandonClosingsInput) error {
+	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) error {
+		return tx.AbandonClosings(ctx, in.IntegrationID, in.Message)
+	})
+	return toTemporal(ctx, err)
+}
