@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/google/uuid"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
@@ -27,6 +29,7 @@ type Notices struct {
 	Mail           Mailer
 	OperatorEmails []string
 	PublicURL      string
+	Keep           time.Duration // how long events are kept
 }
 
 // Recipients lists who is told: the org's notice addresses, or the operators
@@ -78,6 +81,9 @@ func (a *Notices) word(ctx context.Context, tx *postgres.Tx, in schemas.NoticeIn
 	if err != nil {
 		return mail.Message{}, err
 	}
+	if in.ExportID != nil {
+		return a.wordExport(ctx, tx, in, org)
+	}
 	integration, err := tx.Integration(ctx, in.IntegrationID)
 	if err != nil {
 		return mail.Message{}, err
@@ -91,7 +97,7 @@ func (a *Notices) word(ctx context.Context, tx *postgres.Tx, in schemas.NoticeIn
 		}
 		asked, did = op.Params, op.Outcome
 	}
-	link := strings.TrimSuffix(a.PublicURL, "/") + "/integrations/" + in.IntegrationID.String()
+	link := a.link("integrations", in.IntegrationID)
 	switch in.Kind {
 	case schemas.NoticeIntegrationReady:
 		if integration.Credentials == nil {
@@ -132,6 +138,11 @@ func (a *Notices) word(ctx context.Context, tx *postgres.Tx, in schemas.NoticeIn
 	default:
 		return mail.Message{}, &schemas.FieldError{Field: "kind", Message: fmt.Sprintf("is %q, which is no notice", in.Kind)}
 	}
+}
+
+// link leads to the page of a thing.
+func (a *Notices) link(collection string, id uuid.UUID) string {
+	return strings.TrimSuffix(a.PublicURL, "/") + "/" + collection + "/" + id.String()
 }
 
 // messageID is the same in every attempt, so that a mail that was sent twice

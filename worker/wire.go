@@ -63,7 +63,13 @@ func wire(ctx context.Context, cfg config.Worker, store *postgres.Store, tempora
 			SpillBytes: cfg.Export.SpillBytes,
 			TempDir:    cfg.TempDir,
 		}},
-		Notices: &activities.Notices{Store: store, Mail: mailer, OperatorEmails: cfg.OperatorEmails, PublicURL: cfg.PublicURL},
+		Notices: &activities.Notices{
+			Store:          store,
+			Mail:           mailer,
+			OperatorEmails: cfg.OperatorEmails,
+			PublicURL:      cfg.PublicURL,
+			Keep:           cfg.Retention,
+		},
 		Reconcile: &activities.Reconcile{
 			Store:     store,
 			Dispatch:  dispatch.New(store, schedules, signaler, starter),

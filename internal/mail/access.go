@@ -150,7 +150,7 @@ func denial(integration schemas.Integration, report schemas.AccessReport, failur
 		values = append(values, value{"Answer of " + cloudName(integration.Cloud), answer})
 	}
 	if !report.CheckedAt.IsZero() {
-		values = append(values, value{"Last tried", report.CheckedAt.UTC().Format("2 January 2006 15:04 UTC")})
+		values = append(values, value{"Last tried", moment(report.CheckedAt)})
 	}
 	return values
 }

@@ -108,7 +108,7 @@ func ProvisioningWaiting(org schemas.Org, integration schemas.Integration, since
 	return content{
 		Subject: fmt.Sprintf("Integration %q of %s waits for credentials", integration.Name, org.Name),
 		Intro: []string{fmt.Sprintf("A storage integration on %s has been waiting for its credentials since %s. It goes on waiting until they come.",
-			cloudName(integration.Cloud), since.UTC().Format("2 January 2006 15:04 UTC"))},
+			cloudName(integration.Cloud), moment(since))},
 		Values: []value{
 			{"Organization", fmt.Sprintf("%s (%s)", org.Name, org.ID)},
 			{"Integration", fmt.Sprintf("%s (%s)", integration.Name, integration.ID)},

@@ -184,3 +184,9 @@ func (t *Tx) RunningRuns(ctx context.Context, integration uuid.UUID) (running in
 		WHERE e.integration_id = $1 AND r.status = 'running'`, integration)
 	return running, err
 }
+
+// LastFailure is the live run of an export that failed last, or ErrNotFound.
+func (t *Tx) LastFailure(ctx context.Context, export uuid.UUID) (schemas.Run, error) {
+	return queryOne(ctx, t, "find the last failed run", scanRun, selectRun+`
+		WHERE r.export_id = $1 AND r.status = 'failed' AND w.backfill_id IS NULL ORDER BY r.id DESC LIMIT 1`, export)
+}
