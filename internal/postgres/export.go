@@ -35,7 +35,7 @@ func (t *Tx) InsertExport(ctx context.Context, e schemas.Export) error {
 	_, err = t.exec(ctx, attempt, `
 		INSERT INTO export (id, org_id, integration_id, name, slug, schedule, format, compression, path_template, filter,
 			destination, state, pause_reason, delivered_seq, start_seq, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14 + 1, coalesce($15, now()), coalesce($15, now()))`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14::bigint + 1, coalesce($15, now()), coalesce($15, now()))`,
 		e.ID, org, e.IntegrationID, e.Name, e.Slug, e.Schedule, e.Format, e.Compression, e.PathTemplate, e.Filter,
 		asURL(&e.Destination), e.State, e.PauseReason, e.DeliveredSeq, orNow(e.CreatedAt))
 	return err
