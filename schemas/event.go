@@ -1,14 +1,9 @@
 package schemas
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -18,6 +13,11 @@ const (
 	MaxEventsPerAppend = 10_000
 	MaxAppendBytes     = 5 << 20
 	MaxEventBytes      = 64 << 10
+
+	// MaxEventDepth is how many objects and arrays an event may have inside one
+	// another, itself included. No log needs more, and readers differ in how
+	// much they can take.
+	MaxEventDepth = 32
 )
 
 // Outcome tells whether what was attempted came about.
@@ -30,7 +30,8 @@ const (
 )
 
 // Event is one audit event as a product hands it in. ID is made when it is
-// absent; OccurredAt, Action and Actor.ID are required.
+// absent; OccurredAt, Action and Actor.ID are required. OccurredAt is kept to
+// the nanosecond and in UTC.
 type Event struct {
 	ID         uuid.UUID       `json:"id"`
 	OccurredAt time.Time       `json:"occurred_at"`
@@ -66,43 +67,8 @@ type EventContext struct {
 	SessionID string `json:"session_id,omitempty"`
 }
 
-// DecodeEvent reads one event strictly: an unknown member, a missing required
-// one or invalid UTF-8 is a *FieldError. It fills in ID and Outcome.
-func DecodeEvent(data []byte) (Event, error) {
-	if len(data) > MaxEventBytes {
-		return Event{}, &FieldError{"event", fmt.Sprintf("is %d bytes long; at most %d are possible", len(data), MaxEventBytes)}
-	}
-	if !utf8.Valid(data) {
-		return Event{}, &FieldError{"event", "is not valid UTF-8"}
-	}
-	var e Event
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&e); err != nil {
-		return Event{}, malformed(err)
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return Event{}, &FieldError{"event", "is followed by more on the same line"}
-	}
-	return e, e.complete()
-}
-
-// malformed says what the decoder could not read without naming our types.
-func malformed(err error) error {
-	var wrongType *json.UnmarshalTypeError
-	var badTime *time.ParseError
-	switch {
-	case errors.As(err, &wrongType) && wrongType.Field != "":
-		return &FieldError{wrongType.Field, "must not be of type " + wrongType.Value}
-	case errors.As(err, &wrongType):
-		return &FieldError{"event", "must be a JSON object"}
-	case errors.As(err, &badTime):
-		return &FieldError{"occurred_at", "must be a time in RFC 3339 form, such as 2026-01-02T03:04:05Z"}
-	default:
-		return &FieldError{"event", "is not an audit event: " + strings.TrimPrefix(err.Error(), "json: ")}
-	}
-}
-
+// complete checks the members that a product has to give and fills in what it
+// may leave out.
 func (e *Event) complete() error {
 	switch {
 	case e.OccurredAt.IsZero():
@@ -137,21 +103,4 @@ func (e *Event) complete() error {
 		e.ID = id
 	}
 	return nil
-}
-
-// Canonical is the event's stored and exported form: its JSON on one line,
-// with the numbers it got when it was recorded in front.
-func (e Event) Canonical(seq int64, recordedAt time.Time) ([]byte, error) {
-	e.OccurredAt = e.OccurredAt.UTC()
-	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
-	encoder.SetEscapeHTML(false) // metadata stays as it came
-	if err := encoder.Encode(struct {
-		Seq        int64     `json:"seq"`
-		RecordedAt time.Time `json:"recorded_at"`
-		Event
-	}{seq, recordedAt.UTC(), e}); err != nil {
-		return nil, fmt.Errorf("serialize event %s: %w", e.ID, err)
-	}
-	return bytes.TrimSuffix(body.Bytes(), []byte{'\n'}), nil
 }
