@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -30,6 +29,9 @@ func (h handlers) AppendEvents(ctx context.Context, r AppendEventsRequestObject)
 	return AppendEvents201JSONResponse(appended), err
 }
 
+// blank is what JSON allows between values.
+const blank = " \t\r\n"
+
 // splitLines takes NDJSON apart. Blank lines are no events, as after the last
 // newline.
 func splitLines(body []byte) ([]service.RawEvent, error) {
@@ -37,25 +39,73 @@ func splitLines(body []byte) ([]service.RawEvent, error) {
 	number := 0
 	for line := range bytes.Lines(body) {
 		number++
-		line = bytes.TrimSpace(line)
-		if len(line) > 0 {
-			batch = append(batch, service.RawEvent{Place: fmt.Sprintf("line %d", number), JSON: line})
+		line = bytes.Trim(line, blank)
+		if len(line) == 0 {
+			continue
+		}
+		batch = append(batch, service.RawEvent{Place: service.Place{Line: number}, JSON: line})
+		if len(batch) > schemas.MaxEventsPerAppend {
+			break // which is refused already
 		}
 	}
 	return batch, nil
 }
 
-// splitArray takes a JSON array apart without looking into its members.
+// splitArray takes a JSON array apart at its outermost commas. It need not
+// understand what is between them: when each of those is JSON, as the service
+// finds out, then so is the array.
 func splitArray(body []byte) ([]service.RawEvent, error) {
-	var members []json.RawMessage
-	if err := json.Unmarshal(body, &members); err != nil {
-		return nil, newProblem(http.StatusBadRequest, "The body is not a JSON array of events. Put them into [ ], or send one a line as application/x-ndjson.")
+	inside, isArray := bytes.CutPrefix(bytes.Trim(body, blank), []byte{'['})
+	if !isArray {
+		return nil, errNoArray()
 	}
-	batch := make([]service.RawEvent, len(members))
-	for i, member := range members {
-		batch[i] = service.RawEvent{Place: fmt.Sprintf("[%d]", i), JSON: member}
+	var batch []service.RawEvent
+	for len(batch) <= schemas.MaxEventsPerAppend {
+		end := endOfMember(inside)
+		if end == len(inside) {
+			return nil, errNoArray()
+		}
+		member := bytes.Trim(inside[:end], blank)
+		last := inside[end] != ','
+		if last && (inside[end] != ']' || end+1 < len(inside)) {
+			return nil, errNoArray()
+		}
+		if last && len(batch) == 0 && len(member) == 0 {
+			return nil, nil
+		}
+		batch = append(batch, service.RawEvent{Place: service.Place{Index: len(batch)}, JSON: member})
+		if last {
+			break
+		}
+		inside = inside[end+1:]
 	}
 	return batch, nil
+}
+
+func errNoArray() error {
+	return newProblem(http.StatusBadRequest, "The body is not a JSON array of events. Put them into [ ], or send one a line as application/x-ndjson.")
+}
+
+// endOfMember is the index of the comma behind a member of an array, or of the
+// bracket that closes the array; len(text) if there is neither.
+func endOfMember(text []byte) int {
+	depth, inString := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '"':
+			inString = !inString
+		case c == '\\':
+			i++ // outside of strings there is none
+		case inString:
+		case c == '{' || c == '[':
+			depth++
+		case depth == 0 && (c == ',' || c == '}' || c == ']'):
+			return i
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return len(text)
 }
 
 func (h handlers) SearchEvents(ctx context.Context, r SearchEventsRequestObject) (SearchEventsResponseObject, error) {

@@ -17,11 +17,21 @@ import (
 // thousand wrong ones needs the first few.
 const maxReported = 20
 
-// RawEvent is one event as a product sent it. Place says where in the request
-// it stood, such as "line 4".
+// RawEvent is one event as a product sent it. It is not kept.
 type RawEvent struct {
-	Place string
+	Place Place
 	JSON  []byte
+}
+
+// Place is where in a request an event stood: on a line, counted from 1, or
+// else in an array, counted from 0.
+type Place struct{ Line, Index int }
+
+func (p Place) String() string {
+	if p.Line > 0 {
+		return fmt.Sprintf("line %d", p.Line)
+	}
+	return fmt.Sprintf("[%d]", p.Index)
 }
 
 // AppendEvents records a batch of audit events, all or none. Products (role
@@ -35,8 +45,12 @@ func (s *Service) AppendEvents(ctx context.Context, call Call, batch []RawEvent)
 	if err != nil {
 		return schemas.Appended{}, err
 	}
+	var request appendRequest
+	if call.IdempotencyKey != "" {
+		request.SHA256 = batchSum(batch)
+	}
 	return inOrg(ctx, s, org, func(tx *postgres.Tx) (schemas.Appended, error) {
-		return once(ctx, tx, call.IdempotencyKey, appendRequest{batchSum(batch)}, func() (schemas.Appended, error) {
+		return once(ctx, tx, call.IdempotencyKey, request, func() (schemas.Appended, error) {
 			return tx.AppendEvents(ctx, events)
 		})
 	})
@@ -64,7 +78,7 @@ func decodeBatch(batch []RawEvent) ([]schemas.Event, error) {
 	case len(batch) > schemas.MaxEventsPerAppend:
 		return nil, invalid(&schemas.FieldError{
 			Field:   "events",
-			Message: fmt.Sprintf("are %d; send at most %d at a time", len(batch), schemas.MaxEventsPerAppend),
+			Message: fmt.Sprintf("are more than %d; send at most that many at a time", schemas.MaxEventsPerAppend),
 		})
 	}
 	events := make([]schemas.Event, len(batch))
@@ -78,7 +92,7 @@ func decodeBatch(batch []RawEvent) ([]schemas.Event, error) {
 		if !errors.As(err, &field) {
 			return nil, err
 		}
-		wrong = append(wrong, &schemas.FieldError{Field: raw.Place + ": " + field.Field, Message: field.Message})
+		wrong = append(wrong, &schemas.FieldError{Field: raw.Place.String() + ": " + field.Field, Message: field.Message})
 		if len(wrong) == maxReported {
 			break
 		}
