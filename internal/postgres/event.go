@@ -30,11 +30,15 @@ func (t *Tx) AppendEvents(ctx context.Context, events []schemas.Event) (schemas.
 	if len(events) == 0 {
 		return schemas.Appended{}, errors.New("append audit events: there are none")
 	}
+	columns, err := toColumns(events)
+	if err != nil {
+		return schemas.Appended{}, fmt.Errorf("%s: %w", attempt, err)
+	}
 	var lastSeq, totalBytes int64
 	var recordedAt time.Time
 	// The clock is read outside the locking subquery: it must not show the time
 	// before the wait for the lock.
-	err := t.scan(ctx, attempt, []any{&lastSeq, &totalBytes, &recordedAt}, `
+	err = t.scan(ctx, attempt, []any{&lastSeq, &totalBytes, &recordedAt}, `
 		WITH locked AS (
 			SELECT last_seq, total_bytes, last_recorded_at FROM org WHERE id = $1 FOR NO KEY UPDATE
 		)
@@ -42,12 +46,11 @@ func (t *Tx) AppendEvents(ctx context.Context, events []schemas.Event) (schemas.
 	if err != nil {
 		return schemas.Appended{}, err
 	}
-	columns, err := toColumns(events, lastSeq, totalBytes, recordedAt)
-	if err != nil {
-		return schemas.Appended{}, fmt.Errorf("%s: %w", attempt, err)
-	}
 	appended := schemas.Appended{
 		FirstSeq: lastSeq + 1, LastSeq: lastSeq + int64(len(events)), RecordedAt: recordedAt,
+	}
+	if err := columns.number(appended, totalBytes); err != nil {
+		return schemas.Appended{}, fmt.Errorf("%s: %w", attempt, err)
 	}
 	return appended, wrap(attempt, t.insertEvents(ctx, appended, columns))
 }
@@ -56,33 +59,61 @@ func (t *Tx) AppendEvents(ctx context.Context, events []schemas.Event) (schemas.
 type eventColumns struct {
 	occurredAt                  []time.Time
 	action, actorEmail, outcome []string
+	members                     [][]byte // of the bodies: what is known before the org is locked
+	membersBytes                int
 	totalBytes                  []int64
 	body                        [][]byte
 }
 
-func toColumns(events []schemas.Event, lastSeq, totalBytes int64, recordedAt time.Time) (eventColumns, error) {
+func toColumns(events []schemas.Event) (eventColumns, error) {
 	c := eventColumns{
 		occurredAt: make([]time.Time, len(events)),
 		action:     make([]string, len(events)),
 		actorEmail: make([]string, len(events)),
 		outcome:    make([]string, len(events)),
-		totalBytes: make([]int64, len(events)),
-		body:       make([][]byte, len(events)),
+		members:    make([][]byte, len(events)),
 	}
+	var all []byte
 	for i, e := range events {
-		body, err := e.Canonical(lastSeq+int64(i)+1, recordedAt)
-		if err != nil {
-			return eventColumns{}, err
-		}
-		totalBytes += int64(len(body))
 		c.occurredAt[i] = e.OccurredAt
 		c.action[i] = searchable(e.Action)
 		c.actorEmail[i] = searchable(e.Actor.Email)
 		c.outcome[i] = string(e.Outcome)
-		c.totalBytes[i] = totalBytes
-		c.body[i] = body
+		if cap(all)-len(all) < membersRoom {
+			all = make([]byte, 0, membersRoom*min(len(events)-i, 64))
+		}
+		start := len(all)
+		var err error
+		if all, err = e.AppendMembers(all); err != nil {
+			return eventColumns{}, err
+		}
+		c.members[i] = all[start:len(all):len(all)]
+		c.membersBytes += len(c.members[i])
 	}
 	return c, nil
+}
+
+const membersRoom = 1 << 10
+
+// canonicalHead is at least what a body holds besides its members.
+const canonicalHead = len(`{"seq":9223372036854775807,"recorded_at":"2026-01-02T03:04:05.123456789Z",`)
+
+// number makes the bodies. It runs while the org is locked.
+func (c *eventColumns) number(a schemas.Appended, totalBytes int64) error {
+	c.totalBytes = make([]int64, len(c.members))
+	c.body = make([][]byte, len(c.members))
+	all := make([]byte, 0, c.membersBytes+canonicalHead*len(c.members))
+	for i, members := range c.members {
+		start := len(all)
+		var err error
+		if all, err = schemas.AppendCanonical(all, a.FirstSeq+int64(i), a.RecordedAt, members); err != nil {
+			return err
+		}
+		c.body[i] = all[start:]
+		totalBytes += int64(len(c.body[i]))
+		c.totalBytes[i] = totalBytes
+	}
+	return nil
 }
 
 // searchable drops NUL characters, which Postgres keeps in the body (escaped)
