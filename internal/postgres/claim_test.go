@@ -91,6 +91,12 @@ func (b bundle) endRun(r schemas.Run) {
 // and lets first commit when second waits for it, or has not waited.
 func meanwhile(t *testing.T, one bundle, first func(*postgres.Tx) error, other bundle, second func(*postgres.Tx) error) (firstErr, secondErr error) {
 	t.Helper()
+	return beside(t, one, first, func() error { return other.try(second) })
+}
+
+// beside is meanwhile for a second that is not one transaction.
+func beside(t *testing.T, one bundle, first func(*postgres.Tx) error, second func() error) (firstErr, secondErr error) {
+	t.Helper()
 	did, commit := make(chan error, 1), make(chan struct{})
 	finish := sync.OnceFunc(func() { close(commit) })
 	defer finish()
@@ -104,7 +110,7 @@ func meanwhile(t *testing.T, one bundle, first func(*postgres.Tx) error, other b
 		})
 	}()
 	require.NoError(t, <-did)
-	go func() { secondDone <- other.try(second) }()
+	go func() { secondDone <- second() }()
 	conn := connect(t, one.ownerURL)
 	require.Eventually(t, func() bool {
 		return len(secondDone) > 0 || number(t, conn, `
@@ -142,6 +148,51 @@ func TestReleasedClaimsWaitForTheirRuns(t *testing.T) {
 	mine.endRun(run)
 	held("nobody has looked yet")
 	mine.dropReleased()
+	require.NoError(t, others.claim(foreign, "s3://logs/audit/"))
+}
+
+// Invariant 6: nor while a backfill is still to write there, also between two of
+// its runs, nor before the chain in that place is ended.
+func TestReleasedClaimsWaitForBackfillsAndClosings(t *testing.T) {
+	t.Parallel()
+	mine := setup(t)
+	others := mine.withOrg(mine.addOrg("Umbrella"))
+	foreign := others.addIntegration("s3://foreign/")
+	i := mine.addClaimed("s3://logs/audit/")
+	e := mine.addExport(i, "daily")
+	mine.delivered(mine.windowOf(e, 1, 3))
+	backfill := mine.addBackfill(e, 1, 3)
+	mine.leave(e)
+	mine.release(i)
+	requireConflict(t, others.claim(foreign, "s3://logs/audit/"))
+
+	mine.in(func(tx *postgres.Tx) { require.NoError(t, tx.AdvanceBackfill(t.Context(), backfill.ID, 3)) })
+	mine.dropReleased()
+	requireConflict(t, others.claim(foreign, "s3://logs/audit/"))
+	mine.closeChain(i, e, 3, "")
+	mine.dropReleased()
+	require.NoError(t, others.claim(foreign, "s3://logs/audit/"))
+}
+
+// Neither holds a place that it does not write to.
+func TestReleasedClaimsWaitForNoOtherBackfillsAndClosings(t *testing.T) {
+	t.Parallel()
+	mine := setup(t)
+	others := mine.withOrg(mine.addOrg("Umbrella"))
+	for _, b := range []bundle{mine, others} {
+		elsewhere := b.addIntegration("s3://elsewhere/")
+		e := b.addExport(elsewhere, "daily")
+		if b.org == others.org {
+			e.Destination = parse(t, "s3://logs/audit/")
+		}
+		b.delivered(b.windowOf(e, 1, 3))
+		b.addBackfill(e, 1, 3)
+		b.leave(e)
+		require.Len(t, b.closings(elsewhere), 1)
+	}
+	i := mine.addClaimed("s3://logs/audit/")
+	mine.release(i)
+	foreign := others.addIntegration("s3://foreign/")
 	require.NoError(t, others.claim(foreign, "s3://logs/audit/"))
 }
 

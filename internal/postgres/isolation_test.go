@@ -2,6 +2,8 @@ package postgres_test
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -16,6 +18,7 @@ import (
 // unprotected lists the tables that hold no org's rows.
 var unprotected = map[string]string{
 	"goose_db_version": "which migrations have run",
+	"signing_key":      "public keys, the same for every org",
 }
 
 // insufficientPrivilege is the error code of a row that a policy refuses.
@@ -81,6 +84,10 @@ func TestRowsCannotPointIntoAnotherOrg(t *testing.T) {
 	others := mine.withOrg(mine.addOrg("Umbrella"))
 	integration := others.addIntegration("s3://others/")
 	e := others.addExport(integration, "theirs")
+	others.delivered(others.windowOf(e, 1, 3))
+	backfill := others.addBackfill(e, 1, 3)
+	others.in(func(tx *postgres.Tx) { require.NoError(t, tx.RequestClosing(t.Context(), e, schemas.ClosedByRetarget)) })
+	closing := others.closings(integration)[0]
 	ctx := t.Context()
 
 	attempts := map[string]func(*postgres.Tx) error{
@@ -93,8 +100,24 @@ func TestRowsCannotPointIntoAnotherOrg(t *testing.T) {
 		"operation": func(tx *postgres.Tx) error {
 			return tx.InsertOperation(ctx, schemas.Operation{ID: newID(t), Status: schemas.OperationPending, ExportID: &e.ID})
 		},
-		"claim":   func(tx *postgres.Tx) error { return tx.ClaimDestination(ctx, integration.ID, parse(t, "s3://free/")) },
-		"window":  func(tx *postgres.Tx) error { return tx.InsertWindow(ctx, schemas.Window{ID: newID(t), ExportID: e.ID}) },
+		"claim":    func(tx *postgres.Tx) error { return tx.ClaimDestination(ctx, integration.ID, parse(t, "s3://free/")) },
+		"window":   func(tx *postgres.Tx) error { return tx.InsertWindow(ctx, schemas.Window{ID: newID(t), ExportID: e.ID}) },
+		"backfill": func(tx *postgres.Tx) error { return tx.InsertBackfill(ctx, mine.backfillOf(e, 1, 3)) },
+		"backfill of another org": func(tx *postgres.Tx) error {
+			return tx.EndBackfill(ctx, backfill.ID, schemas.BackfillCancelled, "stolen")
+		},
+		"operation on a backfill": func(tx *postgres.Tx) error {
+			return tx.InsertOperation(ctx, schemas.Operation{ID: newID(t), Status: schemas.OperationPending, BackfillID: &backfill.ID})
+		},
+		"closing": func(tx *postgres.Tx) error { return tx.SettleClosing(ctx, closing.ID, "stolen") },
+		"seal": func(tx *postgres.Tx) error {
+			_, err := tx.SealClosing(ctx, closing.ID, schemas.SealedManifest{})
+			return err
+		},
+		"manifest": func(tx *postgres.Tx) error {
+			_, _, err := tx.LastManifest(ctx, e.ID, e.Destination)
+			return err
+		},
 		"applied": func(tx *postgres.Tx) error { return tx.MarkApplied(ctx, e.ID, 1) },
 		"status": func(tx *postgres.Tx) error {
 			return tx.SetIntegrationStatus(ctx, integration.ID, schemas.IntegrationDeleted)
@@ -124,13 +147,15 @@ func fill(b bundle, destination string) {
 	integration := b.addIntegration(destination)
 	e := b.addExport(integration, "daily")
 	b.addOperation(schemas.OpCreateExport, func(op *schemas.Operation) { op.ExportID = &e.ID })
-	w, r := b.addRun(e, 1, 3)
+	b.delivered(b.windowOf(e, 1, 3))
+	b.addBackfill(e, 1, 3)
+	b.asOwner(`INSERT INTO audit_day (org_id, day, first_seq, last_seq) VALUES ($1, '2026-01-31', 1, 3)`, b.org)
 	b.in(func(tx *postgres.Tx) {
+		require.NoError(b.t, tx.RequestClosing(ctx, e, schemas.ClosedByRetarget))
 		require.NoError(b.t, tx.ClaimDestination(ctx, integration.ID, integration.Destination))
 		require.NoError(b.t, tx.UseIdentity(ctx, integration.ID, awsCredentials(integration.ID.String()), true))
 		_, err := tx.RecordAttempt(ctx, integration.ID, schemas.AccessReport{Attempt: 1})
 		require.NoError(b.t, err)
-		require.NoError(b.t, tx.DeliverWindow(ctx, w.ID, r.ID, objects(w)))
 		key := schemas.APIKey{ID: newID(b.t), Role: schemas.RoleAdmin, Name: "admin"}
 		require.NoError(b.t, tx.InsertAPIKey(ctx, key, key.ID[:]))
 		_, _, err = tx.Remember(ctx, "key", []byte("request"))
@@ -152,10 +177,11 @@ func protectedTables(t *testing.T, b bundle) (tables []string) {
 		}
 	}
 	require.Contains(t, tables, "audit_event")
-	require.Empty(t, names(t, connect(t, b.ownerURL), `
+	bare := names(t, connect(t, b.ownerURL), `
 		SELECT relname FROM pg_class
-		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname <> 'goose_db_version'
-		  AND NOT (relrowsecurity AND relforcerowsecurity)`))
+		WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity)
+		ORDER BY relname`)
+	require.Equal(t, slices.Sorted(maps.Keys(unprotected)), bare)
 	return tables
 }
 
