@@ -12,7 +12,7 @@ help: ## List the targets
 
 .PHONY: setup
 setup: ## Get everything that development needs (minutes the first time, then nothing)
-	@$(TOOL) temporal versitygw fake-gcs-server azurite maildev oidc-provider postgres > /dev/null
+	@$(TOOL) temporal versitygw fake-gcs-server azurite maildev oidc-provider toxiproxy postgres > /dev/null
 	@$(GO) mod download
 
 .PHONY: dev
@@ -22,6 +22,10 @@ dev: ## Start everything on this machine, with an organization in it; Ctrl-C end
 .PHONY: demo
 demo: ## Play the whole story without a person and print what was delivered
 	@$(GO) run ./dev demo
+
+.PHONY: chaos
+chaos: setup ## Kill and disturb everything for a quarter of an hour, then count what was delivered (ARGS="-seed 7")
+	@$(GO) build -o .dev/bin/dev ./dev && .dev/bin/dev chaos $(ARGS)
 
 .PHONY: test
 test: setup ## Run all tests, against real servers (PKG=./schemas/... for some)

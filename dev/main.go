@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/auditferry/auditferry/dev/chaos"
 	"github.com/auditferry/auditferry/dev/demo"
 )
 
@@ -15,6 +16,7 @@ const usage = `usage: go run ./dev <command>
 
   up      start everything, make an organization, and run until Ctrl-C
   demo    play the whole story on a fresh stack and check what was delivered
+  chaos   kill and disturb everything on a fresh stack, then count; -h lists its flags
   clean   remove what up keeps between its runs
 
 For docker-compose.yml, where other containers run the servers:
@@ -42,6 +44,8 @@ func run(ctx context.Context, args []string) error {
 		return up(ctx)
 	case "demo":
 		return demo.Run(ctx, os.Stdout)
+	case "chaos":
+		return chaos.Run(ctx, os.Stdout, args[1:])
 	case "clean":
 		return clean()
 	case "clouds":

@@ -1,0 +1,213 @@
+package chaos
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// audit counts, for each export of an org, what its listed objects hold. They
+// are read from the stores with root keys, past the product.
+func (p *play) audit(ctx context.Context, o *org, r *Result) error {
+	recorded := o.acknowledged()
+	r.Events += recorded
+	for _, f := range o.ferries {
+		for _, e := range f.exports {
+			listed, err := o.listed(ctx, e)
+			if err != nil {
+				return err
+			}
+			t := tally{org: o.name, times: make([]int, recorded+1)}
+			for _, object := range listed {
+				if err := p.read(ctx, o.folder(f.cloud, 0), object, &t); err != nil {
+					r.fail("%s, %s: %s: %s", o.name, e.name, object.Key, err)
+				}
+			}
+			now, err := o.admin.ReadExport(ctx, e.id)
+			if err != nil {
+				return err
+			}
+			doubled, lost := t.doubled, 0
+			for _, times := range t.times[1:] {
+				doubled += max(times-1, 0)
+				if times == 0 {
+					lost++
+				}
+			}
+			if e.deleted {
+				lost = 0 // nobody wants the rest any more
+			}
+			r.Lost += lost
+			r.Doubled += doubled
+			r.Exports++
+			r.Objects += len(listed)
+			r.Delivered += t.rows
+			if gap := chain(listed, now.DeliveredSeq); gap != "" {
+				r.fail("%s, %s: %s", o.name, e.name, gap)
+			}
+			if lost+doubled > 0 {
+				r.fail("%s, %s: %d events lost, %d doubled", o.name, e.name, lost, doubled)
+			}
+			unlisted, err := p.unlisted(ctx, o, f, now.Slug, listed)
+			if err != nil {
+				return err
+			}
+			r.Unlisted += unlisted
+		}
+	}
+	return nil
+}
+
+// listed is what an export says it has delivered, in order. Only this counts: a
+// run that failed may have left objects at a place that its export has moved
+// away from since.
+func (o *org) listed(ctx context.Context, e *export) ([]schemas.Object, error) {
+	at := fmt.Sprintf("/v1/exports/%s/runs", e.id)
+	runs, err := pages[schemas.Run](ctx, o.client, at)
+	if err != nil {
+		return nil, err
+	}
+	var listed []schemas.Object
+	for _, run := range slices.Backward(runs) { // they come newest first
+		var detail struct {
+			Objects []schemas.Object `json:"objects"`
+		}
+		if err := o.client.command(ctx, http.MethodGet, at+"/"+run.ID.String(), nil, &detail); err != nil {
+			return nil, err
+		}
+		listed = append(listed, detail.Objects...)
+	}
+	slices.SortStableFunc(listed, func(a, b schemas.Object) int { return int(a.FirstSeq - b.FirstSeq) })
+	return listed, nil
+}
+
+// chain says where the objects do not follow each other from the first event to
+// the last delivered one; "" if they do.
+func chain(listed []schemas.Object, delivered int64) string {
+	next := int64(1)
+	for _, object := range listed {
+		if object.FirstSeq != next {
+			return fmt.Sprintf("%s begins with seq %d, not %d", object.Key, object.FirstSeq, next)
+		}
+		next = object.LastSeq + 1
+	}
+	if next != delivered+1 {
+		return fmt.Sprintf("the objects end with seq %d, the export says %d", next-1, delivered)
+	}
+	return ""
+}
+
+// tally counts one export's events.
+type tally struct {
+	org     string
+	times   []int // how often an event came, by the vendor's number
+	doubled int   // events that the vendor had numbered otherwise
+	rows    int
+}
+
+// read holds an object to what is listed of it, and counts its events.
+func (p *play) read(ctx context.Context, bucket schemas.Destination, object schemas.Object, t *tally) error {
+	body, err := p.stack.OpenObject(ctx, bucket, object.Key)
+	if err != nil {
+		return err
+	}
+	stored, err := io.ReadAll(body)
+	if err := errors.Join(err, body.Close()); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(stored)
+	if int64(len(stored)) != object.Bytes || hex.EncodeToString(sum[:]) != object.SHA256 {
+		return fmt.Errorf("the %d bytes stored are not the %d listed", len(stored), object.Bytes)
+	}
+	plain, err := decompress(object.Key, stored)
+	if err != nil {
+		return err
+	}
+	next := object.FirstSeq
+	lines := bufio.NewScanner(plain)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var event struct {
+			Seq     int64 `json:"seq"`
+			Context struct {
+				RequestID string `json:"request_id"`
+			} `json:"context"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
+			return err
+		}
+		if event.Seq != next {
+			return fmt.Errorf("seq %d follows %d", event.Seq, next-1)
+		}
+		next++
+		t.add(event.Context.RequestID)
+	}
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	if next != object.LastSeq+1 {
+		return fmt.Errorf("the rows end with seq %d, not %d", next-1, object.LastSeq)
+	}
+	return nil
+}
+
+// add counts one event. What the product itself has recorded carries no number.
+func (t *tally) add(requestID string) {
+	t.rows++
+	org, number, ours := strings.Cut(requestID, "#")
+	if !ours {
+		return
+	}
+	var n int
+	if _, err := fmt.Sscan(number, &n); err != nil || org != t.org || n < 1 || n >= len(t.times) {
+		t.doubled++ // another org's, or one that nobody has reported
+		return
+	}
+	t.times[n]++
+}
+
+func decompress(key string, stored []byte) (io.Reader, error) {
+	switch {
+	case strings.HasSuffix(key, ".gz"):
+		return gzip.NewReader(bytes.NewReader(stored))
+	case strings.HasSuffix(key, ".zst"):
+		return zstd.NewReader(bytes.NewReader(stored), zstd.WithDecoderConcurrency(1))
+	default:
+		return bytes.NewReader(stored), nil
+	}
+}
+
+// unlisted counts an export's objects in all places that are not listed.
+func (p *play) unlisted(ctx context.Context, o *org, f *ferry, slug string, listed []schemas.Object) (n int, err error) {
+	known := make(map[string]bool, len(listed))
+	for _, object := range listed {
+		known[object.Key] = true
+	}
+	for place := range folders {
+		objects, err := p.stack.Objects(ctx, o.folder(f.cloud, place))
+		if err != nil {
+			return n, err
+		}
+		for _, object := range objects {
+			name := object.Key[strings.LastIndex(object.Key, "/")+1:]
+			if strings.HasPrefix(name, slug+"-") && !known[object.Key] {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
