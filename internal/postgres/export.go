@@ -106,8 +106,8 @@ func (t *Tx) LockSchedule(ctx context.Context, export uuid.UUID) error {
 
 // MarkApplied notes that an export's Temporal schedule equals this version of
 // its row or a newer one, and ends the operations that asked for no more than
-// that. Asking for a run is not asking for a version, so run_export stays open.
-// An older version than the one noted changes nothing.
+// that. Asking for a run or a backfill is not asking for a version, so those stay
+// open. An older version than the one noted changes nothing.
 func (t *Tx) MarkApplied(ctx context.Context, export uuid.UUID, specVersion int) error {
 	const attempt = "mark an export's specification as applied"
 	err := t.execOne(ctx, attempt, `
@@ -117,8 +117,8 @@ func (t *Tx) MarkApplied(ctx context.Context, export uuid.UUID, specVersion int)
 	}
 	_, err = t.exec(ctx, attempt, `
 		UPDATE operation SET status = 'succeeded', ended_at = now()
-		WHERE export_id = $1 AND ended_at IS NULL AND spec_version <= $2 AND kind <> $3`,
-		export, specVersion, schemas.OpRunExport)
+		WHERE export_id = $1 AND ended_at IS NULL AND spec_version <= $2 AND kind NOT IN ($3, $4)`,
+		export, specVersion, schemas.OpRunExport, schemas.OpBackfillExport)
 	return err
 }
 
