@@ -218,7 +218,7 @@ func (w *writing) sum() (sum schemas.WritePartsResult) {
 	defer w.mu.Unlock()
 	for _, part := range w.settled {
 		if part.Key != "" {
-			sum.Objects++
+			sum.Stored++
 		}
 		sum.Rows += part.Rows
 		sum.Bytes += part.Bytes

@@ -206,9 +206,9 @@ type WritePartsInput struct {
 // WritePartsResult sums up the objects that now hold the window. The ledger
 // has them one by one.
 type WritePartsResult struct {
-	Objects int   `json:"objects"`
-	Rows    int64 `json:"rows"`
-	Bytes   int64 `json:"bytes"` // as stored
+	Stored int   `json:"stored"` // objects
+	Rows   int64 `json:"rows"`
+	Bytes  int64 `json:"bytes"` // as stored
 }
 
 // Progress is what WriteParts reports while it writes.
@@ -234,7 +234,7 @@ type FinishRunResult struct {
 type RecordFailureInput struct {
 	ExportInput
 	RunID     uuid.UUID `json:"run_id"`
-	At        time.Time `json:"at"`
+	At        time.Time `json:"at,omitzero"` // when it failed
 	Cancelled bool      `json:"cancelled"`
 	Kind      ErrorKind `json:"kind,omitempty"`
 	Message   string    `json:"message"`

@@ -29,19 +29,20 @@ var update = flag.Bool("update", false, "write missing golden files")
 
 // payloads are all types that cross a process boundary as JSON.
 var payloads = []any{
-	&schemas.AccessChanged{}, &schemas.AccessCheckInput{}, &schemas.AccessReport{}, &schemas.AccessStep{},
+	&schemas.AbandonClosingsInput{}, &schemas.AccessChanged{}, &schemas.AccessCheckInput{}, &schemas.AccessReport{}, &schemas.AccessStep{},
 	&schemas.Actor{}, &schemas.APIKey{}, &schemas.Appended{}, &schemas.AWSCredentials{}, &schemas.AzureCredentials{},
-	&schemas.BeginCommandResult{}, &schemas.BeginRunInput{}, &schemas.BeginRunResult{}, &schemas.Command{},
-	&schemas.Credentials{}, &schemas.Event{}, &schemas.EventContext{}, &schemas.Export{}, &schemas.ExportInput{},
-	&schemas.FailOperationInput{}, &schemas.FinishRunInput{}, &schemas.FinishRunResult{}, &schemas.GCPCredentials{},
+	&schemas.Backfill{}, &schemas.BackfillRange{}, &schemas.BeginCommandResult{}, &schemas.BeginRunInput{}, &schemas.BeginRunResult{}, &schemas.Command{},
+	&schemas.Credentials{}, &schemas.DeliveredObject{}, &schemas.DueNotice{}, &schemas.Event{}, &schemas.EventContext{}, &schemas.Export{}, &schemas.ExportInput{},
+	&schemas.FailOperationInput{}, &schemas.Filter{}, &schemas.FinishRunInput{}, &schemas.FinishRunResult{}, &schemas.GCPCredentials{},
 	&schemas.Grant{}, &schemas.Integration{}, &schemas.IntegrationInput{}, &schemas.IntegrationRef{},
-	&schemas.IntegrationState{}, &schemas.LoadIntegrationResult{}, &schemas.NoticeInput{}, &schemas.NoticeRecipients{},
+	&schemas.IntegrationState{}, &schemas.LedgerDay{}, &schemas.LoadIntegrationResult{}, &schemas.LossClock{},
+	&schemas.Manifest{}, &schemas.ManifestObject{}, &schemas.ManifestRef{}, &schemas.MarkToldInput{}, &schemas.NoticeInput{}, &schemas.NoticeRecipients{},
 	&schemas.Object{}, &schemas.Operation{}, &schemas.OperationOutcome{}, &schemas.OperationParams{},
-	&schemas.OperationRef{}, &schemas.Org{}, &schemas.Ownership{}, &schemas.ProbeInput{}, &schemas.ProbeResult{}, &schemas.Provisioned{},
+	&schemas.OperationRef{}, &schemas.Org{}, &schemas.Ownership{}, &schemas.ProbeInput{}, &schemas.ProbeResult{}, &schemas.Progress{}, &schemas.Provisioned{},
 	&schemas.ReconcileResult{}, &schemas.RecordAccessInput{}, &schemas.RecordFailureInput{}, &schemas.Run{},
-	&schemas.Schedule{}, &schemas.SendNoticeInput{}, &schemas.SetupDocument{}, &schemas.SetupGuide{}, &schemas.SetupStep{},
-	&schemas.SetupValue{}, &schemas.StoreCredentialsInput{}, &schemas.Target{},
-	&schemas.Window{}, &schemas.WritePartsInput{}, &schemas.WritePartsResult{},
+	&schemas.Schedule{}, &schemas.SealedManifest{}, &schemas.SendNoticeInput{}, &schemas.SetupDocument{}, &schemas.SetupGuide{}, &schemas.SetupStep{},
+	&schemas.SetupValue{}, &schemas.SigningKey{}, &schemas.StoreCredentialsInput{}, &schemas.Target{}, &schemas.WatchInput{},
+	&schemas.WatchResult{}, &schemas.Window{}, &schemas.WritePartsInput{}, &schemas.WritePartsResult{},
 }
 
 // Invariant 8, for payloads: old bytes still decode, with nothing lost. A
@@ -137,6 +138,10 @@ var samples = map[reflect.Type]any{
 	reflect.TypeFor[schemas.NoticeKind]():        schemas.NoticeDestinationUpdated,
 	reflect.TypeFor[schemas.Role]():              schemas.RoleAdmin,
 	reflect.TypeFor[schemas.Outcome]():           schemas.OutcomeFailure,
+	reflect.TypeFor[schemas.ManifestKind]():      schemas.ManifestFinal,
+	reflect.TypeFor[schemas.CloseReason]():       schemas.ClosedByRelink,
+	reflect.TypeFor[schemas.BackfillStatus]():    schemas.BackfillCancelled,
+	reflect.TypeFor[[]byte]():                    []byte("bytes"),
 }
 
 // sample is a payload with every member set, so that omitempty hides none.

@@ -2,7 +2,6 @@ package workflows_test
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -21,7 +20,8 @@ import (
 type book struct {
 	mu       sync.Mutex
 	calls    []string
-	backlog  int // windows not delivered
+	backlog  int                 // windows not delivered
+	begun    schemas.ExportInput // of the last run
 	begin    func()
 	write    func() error
 	failures []schemas.RecordFailureInput
@@ -35,6 +35,7 @@ func (b *book) note(call string) {
 
 func (b *book) BeginRun(_ context.Context, in schemas.BeginRunInput) (schemas.BeginRunResult, error) {
 	b.note("BeginRun")
+	b.begun = in.ExportInput
 	if b.begin != nil {
 		b.begin()
 	}
@@ -44,7 +45,7 @@ func (b *book) BeginRun(_ context.Context, in schemas.BeginRunInput) (schemas.Be
 	first := int64(1 + 100*in.Turn)
 	return schemas.BeginRunResult{RunID: uuid.New(), Window: &schemas.Window{
 		ID: uuid.New(), ExportID: in.ExportID, FirstSeq: first, LastSeq: first + 99, RowsPerPart: 50,
-	}}, nil
+	}, UpTo: 1_000_000}, nil
 }
 
 func (b *book) WriteParts(_ context.Context, in schemas.WritePartsInput) (schemas.WritePartsResult, error) {
@@ -54,18 +55,13 @@ func (b *book) WriteParts(_ context.Context, in schemas.WritePartsInput) (schema
 			return schemas.WritePartsResult{}, err
 		}
 	}
-	var result schemas.WritePartsResult
-	for n := range in.Window.Parts() {
-		first, last := in.Window.Part(n)
-		result.Objects = append(result.Objects, schemas.Object{Part: n, FirstSeq: first, LastSeq: last, Rows: last - first + 1})
-	}
-	return result, nil
+	return schemas.WritePartsResult{Stored: in.Window.Parts(), Rows: in.Window.Span()}, nil
 }
 
 func (b *book) FinishRun(_ context.Context, in schemas.FinishRunInput) (schemas.FinishRunResult, error) {
 	b.note("FinishRun")
-	if len(in.Objects) != 2 {
-		return schemas.FinishRunResult{}, errors.New("objects are missing")
+	if in.UpTo != 1_000_000 {
+		return schemas.FinishRunResult{}, temporal.NewNonRetryableApplicationError("it does not know when the run began", schemas.ErrorInvalidInput, nil)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -147,6 +143,7 @@ func TestExportRecordsWhyItFailed(t *testing.T) {
 	require.Equal(t, schemas.KindNotFound, b.failures[0].Kind)
 	require.Equal(t, "no such bucket", b.failures[0].Message)
 	require.False(t, b.failures[0].Cancelled)
+	require.False(t, b.failures[0].At.IsZero())
 	require.Equal(t, 1, b.backlog, "the window waits for the next run")
 }
 
@@ -182,4 +179,27 @@ func TestExportCancelledWhileItBegins(t *testing.T) {
 	require.True(t, temporal.IsCanceledError(err), "%v", err)
 	require.Equal(t, []string{"BeginRun", "RecordFailure"}, b.calls)
 	require.True(t, b.failures[0].Cancelled)
+}
+
+// A backfill delivers its windows as an export does, and what it begins it says
+// of itself.
+func TestBackfill(t *testing.T) {
+	t.Parallel()
+	b := &book{backlog: 3}
+	backfill := uuid.New()
+	in := schemas.ExportInput{OrgID: uuid.New(), ExportID: uuid.New(), BackfillID: &backfill}
+	env := newEnv()
+	env.RegisterActivity(b)
+	env.ExecuteWorkflow(workflows.Backfill, in)
+	require.NoError(t, env.GetWorkflowError())
+	require.Zero(t, b.backlog)
+	require.Equal(t, in, b.begun)
+
+	b = &book{backlog: 1000}
+	env = newEnv()
+	env.RegisterActivity(b)
+	env.ExecuteWorkflow(workflows.Backfill, in)
+	var next *workflow.ContinueAsNewError
+	require.ErrorAs(t, env.GetWorkflowError(), &next)
+	require.Equal(t, "Backfill", next.WorkflowType.Name)
 }

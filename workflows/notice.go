@@ -42,8 +42,7 @@ func startNotice(ctx workflow.Context, occasion string, notice schemas.NoticeInp
 		enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		schemas.IntegrationRef{OrgID: notice.OrgID, IntegrationID: notice.IntegrationID})
 	err := workflow.ExecuteChildWorkflow(child, schemas.WorkflowNotice, notice).GetChildWorkflowExecution().Get(ctx, nil)
-	var again *temporal.ChildWorkflowExecutionAlreadyStartedError
-	if errors.As(err, &again) {
+	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return nil
 	}
 	return err

@@ -214,6 +214,10 @@ func (w *world) StopRuns(context.Context, schemas.IntegrationRef) error {
 	return nil
 }
 
+func (w *world) CloseChains(context.Context, schemas.IntegrationRef) error {
+	return w.enter("CloseChains")
+}
+
 func (w *world) RevokeCredentials(context.Context, schemas.IntegrationRef) error {
 	return w.enter("RevokeCredentials")
 }

@@ -17,6 +17,7 @@ func worker(t *testing.T, over map[string]string) (config.Worker, error) {
 		"AWS_IAM_USER_ARN": "arn:aws:iam::999999999999:user/auditferry",
 		"AZURE_CLIENT_ID":  "id", "AZURE_CLIENT_SECRET": "secret", "AZURE_APP_NAME": "auditferry_1",
 		"GCP_SERVICE_ACCOUNT": "exporter@project.iam.gserviceaccount.com",
+		"SIGNING_KEY":         "a key",
 	}
 	for name, value := range over {
 		variables[name] = value

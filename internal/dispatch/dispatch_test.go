@@ -22,6 +22,7 @@ type memory struct {
 	schedule  schemas.ExportState
 	triggered int
 	signaled  []schemas.OperationKind
+	backfills int
 	sent      bool
 	status    schemas.OperationStatus
 	message   string
@@ -79,12 +80,17 @@ func (m *memory) Signal(_ context.Context, op schemas.Operation) error {
 	return m.fail
 }
 
+func (m *memory) StartBackfill(context.Context, schemas.Operation) error {
+	m.backfills++
+	return m.fail
+}
+
 func setup() (*memory, *dispatch.Dispatcher) {
 	m := &memory{
 		export: schemas.Export{ID: uuid.New(), OrgID: uuid.New(), State: schemas.ExportActive, SpecVersion: 3},
 		status: schemas.OperationPending,
 	}
-	return m, dispatch.New(m, m, m)
+	return m, dispatch.New(m, m, m, m)
 }
 
 func (m *memory) ofExport(kind schemas.OperationKind) schemas.Operation {
@@ -174,6 +180,18 @@ func TestDispatchDoesNotRunWhatIsPaused(t *testing.T) {
 	}
 }
 
+// Invariant 4: a backfill has a workflow, whose business its end is. The export's
+// schedule has no part in it.
+func TestDispatchStartsBackfills(t *testing.T) {
+	t.Parallel()
+	m, d := setup()
+	require.NoError(t, d.Dispatch(t.Context(), m.ofExport(schemas.OpBackfillExport)))
+	require.Equal(t, 1, m.backfills)
+	require.True(t, m.sent)
+	require.Zero(t, m.applied)
+	require.Equal(t, schemas.OperationPending, m.status)
+}
+
 // Invariant 4: what did not get through is neither marked as sent nor ended,
 // so that it is dispatched again.
 func TestDispatchLeavesFailuresToBeRepeated(t *testing.T) {
@@ -182,7 +200,7 @@ func TestDispatchLeavesFailuresToBeRepeated(t *testing.T) {
 	m, d := setup()
 	m.fail = down
 	for _, op := range []schemas.Operation{
-		m.ofIntegration(schemas.OpUpdateDestination), m.ofExport(schemas.OpEditExport), m.ofExport(schemas.OpRunExport),
+		m.ofIntegration(schemas.OpUpdateDestination), m.ofExport(schemas.OpEditExport), m.ofExport(schemas.OpRunExport), m.ofExport(schemas.OpBackfillExport),
 	} {
 		require.ErrorIs(t, d.Dispatch(t.Context(), op), down)
 		require.False(t, m.sent)
