@@ -1,17 +1,17 @@
 // Package encode turns rows of audit events into the bytes of an object. The
 // same rows give the same bytes, always: a part that is written again must be
 // the object that is there already.
+//
+// NDJSON holds each event's canonical JSON as it is. CSV and Parquet hold it
+// taken apart into the same columns (see column), with no value of the event
+// left out.
 package encode
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -19,8 +19,9 @@ import (
 // Writer writes the rows of one object. It is not safe for concurrent use.
 // Every Writer must be ended by Close or Abort, which also ends its goroutine.
 type Writer interface {
-	// WriteRow adds one event's canonical JSON. The row is copied. An error
-	// may be that of an earlier row; after one, the object is lost.
+	// WriteRow adds one event's canonical JSON (schemas.Event.Canonical). The
+	// row is copied. An error may be that of an earlier row; after one, the
+	// object is lost.
 	WriteRow(body []byte) error
 	// Close completes the object. Only if it returns nil are its bytes whole.
 	Close() error
@@ -31,34 +32,62 @@ type Writer interface {
 
 // NewWriter returns a Writer of the format and compression over w, which is
 // written to from another goroutine until Close or Abort has returned, and is
-// not closed.
+// not closed. A combination that schemas.CheckFormat refuses is an error.
 func NewWriter(w io.Writer, format schemas.Format, compression schemas.Compression) (Writer, error) {
-	if format != schemas.FormatNDJSON {
-		return nil, fmt.Errorf("encode: unknown format %q", format)
+	if err := schemas.CheckFormat(format, compression); err != nil {
+		return nil, fmt.Errorf("encode: %s with %s: %w", format, compression, err)
 	}
-	sink, err := newSink(w, compression)
+	to, err := newEncoder(w, format, compression)
 	if err != nil {
 		return nil, err
 	}
-	return &ndjson{blocks: newPipeline(sink)}, nil
+	return &writer{blocks: newPipeline(to)}, nil
+}
+
+// encoder turns blocks of rows, each row ended by a line feed, into the bytes
+// of an object. It runs in the pipeline's goroutine. Where blocks are cut
+// depends on the lengths of the rows alone, so it may show in the bytes.
+type encoder interface {
+	// write takes a block, which is the caller's again afterwards.
+	write(block []byte) error
+	// finish completes the object.
+	finish() error
+}
+
+func newEncoder(w io.Writer, format schemas.Format, compression schemas.Compression) (encoder, error) {
+	if format == schemas.FormatParquet {
+		return newParquet(w, compression)
+	}
+	to, err := newSink(w, compression)
+	if err != nil {
+		return nil, err
+	}
+	if format == schemas.FormatCSV {
+		return newCSV(to), nil
+	}
+	return to, nil
 }
 
 // ContentType is the media type of an object. A compressed one has that of its
 // compression, and no Content-Encoding, with which some clients would unpack
-// the file that its name promises.
-func ContentType(_ schemas.Format, compression schemas.Compression) string {
-	switch compression {
-	case schemas.CompressionGzip:
+// the file that its name promises. Parquet, compressed inside, is Parquet.
+func ContentType(format schemas.Format, compression schemas.Compression) string {
+	switch {
+	case format == schemas.FormatParquet:
+		return "application/vnd.apache.parquet"
+	case compression == schemas.CompressionGzip:
 		return "application/gzip"
-	case schemas.CompressionZstd:
+	case compression == schemas.CompressionZstd:
 		return "application/zstd"
+	case format == schemas.FormatCSV:
+		return "text/csv; charset=utf-8; header=present" // RFC 4180
 	default:
 		return "application/x-ndjson"
 	}
 }
 
-// ndjson writes one row per line.
-type ndjson struct {
+// writer hands rows to its encoder in blocks.
+type writer struct {
 	blocks *pipeline
 }
 
@@ -68,72 +97,18 @@ var (
 )
 
 // WriteRow implements Writer.
-func (n *ndjson) WriteRow(body []byte) error {
+func (w *writer) WriteRow(body []byte) error {
 	if len(body) == 0 {
 		return errNoRow
 	}
 	if bytes.IndexByte(body, '\n') >= 0 {
 		return errNewline
 	}
-	return n.blocks.appendLine(body)
+	return w.blocks.appendLine(body)
 }
 
 // Close implements Writer.
-func (n *ndjson) Close() error { return n.blocks.close() }
+func (w *writer) Close() error { return w.blocks.close() }
 
 // Abort implements Writer.
-func (n *ndjson) Abort() { n.blocks.abort() }
-
-const (
-	// The levels and the window are named here, so that another default in a
-	// later version of the library does not change the bytes.
-	gzipLevel  = 5
-	zstdLevel  = zstd.SpeedDefault
-	zstdWindow = 1 << 20 // bytes; what a writer keeps in memory grows with it
-
-	// sinkBuffer gathers what compressors hand out in pieces of a few hundred
-	// bytes.
-	sinkBuffer = 256 << 10
-)
-
-// sink compresses into a buffered writer.
-type sink struct {
-	io.Writer
-	compressor io.Closer // nil when nothing is compressed
-	buffer     *bufio.Writer
-}
-
-func newSink(w io.Writer, compression schemas.Compression) (*sink, error) {
-	buffer := bufio.NewWriterSize(w, sinkBuffer)
-	switch compression {
-	case schemas.CompressionNone:
-		return &sink{Writer: buffer, buffer: buffer}, nil
-	case schemas.CompressionGzip:
-		// The header holds no name and no time unless they are set.
-		z, err := gzip.NewWriterLevel(buffer, gzipLevel)
-		if err != nil {
-			return nil, fmt.Errorf("encode: prepare gzip: %w", err)
-		}
-		return &sink{Writer: z, compressor: z, buffer: buffer}, nil
-	case schemas.CompressionZstd:
-		// One thread: blocks are then cut by their length alone, and there
-		// are no goroutines to be left behind.
-		z, err := zstd.NewWriter(buffer, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstdLevel),
-			zstd.WithWindowSize(zstdWindow), zstd.WithEncoderCRC(true))
-		if err != nil {
-			return nil, fmt.Errorf("encode: prepare zstd: %w", err)
-		}
-		return &sink{Writer: z, compressor: z, buffer: buffer}, nil
-	}
-	return nil, fmt.Errorf("encode: unknown compression %q", compression)
-}
-
-// finish writes what compressor and buffer still hold.
-func (s *sink) finish() error {
-	if s.compressor != nil {
-		if err := s.compressor.Close(); err != nil {
-			return err
-		}
-	}
-	return s.buffer.Flush()
-}
+func (w *writer) Abort() { w.blocks.abort() }

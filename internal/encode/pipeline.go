@@ -10,13 +10,13 @@ const (
 	// blockBytes is large, so that a hand-over costs nothing beside the work
 	// on the block.
 	blockBytes = 1 << 20
-	// blocksInFlight bounds memory: one is filled, one compressed, one waits.
+	// blocksInFlight bounds memory: one is filled, one encoded, one waits.
 	blocksInFlight = 3
 )
 
 var errEnded = errors.New("encode: the writer has ended")
 
-// pipeline gathers rows in blocks and compresses full ones in a goroutine,
+// pipeline gathers rows in blocks and has full ones encoded in a goroutine,
 // while the next rows come in from the database.
 type pipeline struct {
 	current []byte
@@ -26,11 +26,11 @@ type pipeline struct {
 	ended   bool  // Close or Abort was called
 	result  error // of the first of them
 	aborted atomic.Bool
-	failure atomic.Pointer[error] // of the sink
+	failure atomic.Pointer[error] // of the encoder
 	done    chan struct{}         // closed when the goroutine is over
 }
 
-func newPipeline(to *sink) *pipeline {
+func newPipeline(to encoder) *pipeline {
 	p := &pipeline{
 		full: make(chan []byte, blocksInFlight),
 		free: make(chan []byte, blocksInFlight),
@@ -92,12 +92,11 @@ func (p *pipeline) failed() error {
 
 // run takes blocks until there are no more. After a failure it still takes
 // them, so that nobody waits for it.
-func (p *pipeline) run(to *sink) {
+func (p *pipeline) run(to encoder) {
 	defer close(p.done)
 	for block := range p.full {
 		if p.failed() == nil && !p.aborted.Load() {
-			_, err := to.Write(block)
-			p.note(err)
+			p.note(to.write(block))
 		}
 		p.free <- block[:0]
 	}

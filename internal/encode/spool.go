@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"slices"
 )
 
 // Spool keeps the bytes of one object until they are sent: in memory up to a
@@ -52,6 +53,10 @@ func (s *Spool) Write(p []byte) (int, error) {
 
 func (s *Spool) keep(p []byte) error {
 	if s.file == nil && len(s.memory)+len(p) <= s.limit {
+		if len(s.memory)+len(p) > cap(s.memory) {
+			// Doubling copies less than append would, which grows by a quarter.
+			s.memory = slices.Grow(s.memory, min(max(cap(s.memory), len(p)), s.limit-len(s.memory)))
+		}
 		s.memory = append(s.memory, p...)
 		return nil
 	}
