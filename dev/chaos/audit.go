@@ -31,9 +31,9 @@ func (p *play) audit(ctx context.Context, o *org, r *Result) error {
 			if err != nil {
 				return err
 			}
-			t := tally{org: o.name, times: make([]int, recorded+1)}
+			t := newTally(o.name, recorded)
 			for _, object := range listed {
-				if err := p.read(ctx, o.folder(f.cloud, 0), object, &t); err != nil {
+				if err := p.read(ctx, o.folder(f.cloud, 0), object, t); err != nil {
 					r.fail("%s, %s: %s: %s", o.name, e.name, object.Key, err)
 				}
 			}
@@ -41,13 +41,7 @@ func (p *play) audit(ctx context.Context, o *org, r *Result) error {
 			if err != nil {
 				return err
 			}
-			doubled, lost := t.doubled, 0
-			for _, times := range t.times[1:] {
-				doubled += max(times-1, 0)
-				if times == 0 {
-					lost++
-				}
-			}
+			lost, doubled := t.sum()
 			if e.deleted {
 				lost = 0 // nobody wants the rest any more
 			}
@@ -115,8 +109,26 @@ func chain(listed []schemas.Object, delivered int64) string {
 type tally struct {
 	org     string
 	times   []int // how often an event came, by the vendor's number
-	doubled int   // events that the vendor had numbered otherwise
+	foreign int   // events that the vendor never reported for this org
 	rows    int
+}
+
+func newTally(org string, reported int) *tally {
+	return &tally{org: org, times: make([]int, reported+1)}
+}
+
+// sum counts the reported events that are missing, and those that are there too
+// often or should not be there at all.
+func (t *tally) sum() (lost, doubled int) {
+	doubled = t.foreign
+	for _, times := range t.times[1:] {
+		if times == 0 {
+			lost++
+		} else {
+			doubled += times - 1
+		}
+	}
+	return lost, doubled
 }
 
 // read holds an object to what is listed of it, and counts its events.
@@ -174,7 +186,7 @@ func (t *tally) add(requestID string) {
 	}
 	var n int
 	if _, err := fmt.Sscan(number, &n); err != nil || org != t.org || n < 1 || n >= len(t.times) {
-		t.doubled++ // another org's, or one that nobody has reported
+		t.foreign++ // another org's, or one that nobody has reported
 		return
 	}
 	t.times[n]++
