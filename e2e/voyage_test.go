@@ -14,11 +14,13 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/auditferry/auditferry/activities"
 	"github.com/auditferry/auditferry/internal/destination"
 	"github.com/auditferry/auditferry/internal/mail"
+	"github.com/auditferry/auditferry/internal/manifest"
 	"github.com/auditferry/auditferry/internal/postgres"
 	"github.com/auditferry/auditferry/internal/postgres/postgrestest"
 	"github.com/auditferry/auditferry/internal/provision"
@@ -41,6 +43,7 @@ type voyage struct {
 	env      *testsuite.TestWorkflowEnvironment // the one that runs
 	mails    []mail.Message
 	children []child
+	given    []string // IDs of the notices that were started
 	news     []news
 }
 
@@ -70,12 +73,27 @@ func setSail(t *testing.T) *voyage {
 			schemas.GCP:   provision.GCPAccount{Email: "auditferry@service-project.iam.gserviceaccount.com", Exclusive: true},
 		}},
 		Access: &activities.Access{Store: store, Places: places},
-		Exports: &activities.Exports{Store: store, Places: places, Limits: activities.Limits{
+		Exports: &activities.Exports{Store: store, Places: places, Signer: signer(t), Limits: activities.Limits{
 			WindowRows: 1000, PartBytes: 4096, Parallel: 2, SpillBytes: 1024, TempDir: t.TempDir(),
 		}},
-		Notices: &activities.Notices{Store: store, Mail: v, PublicURL: "https://audit.example"},
+		Notices: &activities.Notices{Store: store, Mail: v, PublicURL: "https://audit.example", Keep: kept},
+		Watch:   &activities.Watch{Store: store, Keep: kept},
 	}
 	return v
+}
+
+// kept is how long events are kept.
+const kept = 30 * 24 * time.Hour
+
+func signer(t *testing.T) *manifest.Signer {
+	t.Helper()
+	encoded, err := manifest.GenerateKey()
+	require.NoError(t, err)
+	key, err := manifest.ParseKey(encoded)
+	require.NoError(t, err)
+	made, err := manifest.NewSigner(key)
+	require.NoError(t, err)
+	return made
 }
 
 // Send implements activities.Mailer.
@@ -123,7 +141,8 @@ func (v *voyage) begin(at time.Time) *testsuite.TestWorkflowEnvironment {
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
 	env.SetStartTime(at)
-	for _, concern := range []any{v.all.Integrations, v.all.Provisioning, v.all.Access, v.all.Exports, v.all.Notices} {
+	env.SetWorkerOptions(worker.Options{BackgroundActivityContext: activities.WithClock(context.Background(), env.Now)})
+	for _, concern := range []any{v.all.Integrations, v.all.Provisioning, v.all.Access, v.all.Exports, v.all.Notices, v.all.Watch} {
 		env.RegisterActivity(concern)
 	}
 	v.mu.Lock()
@@ -137,10 +156,7 @@ func (v *voyage) begin(at time.Time) *testsuite.TestWorkflowEnvironment {
 func (v *voyage) integration(at time.Time, heard ...schemas.AccessChanged) {
 	v.t.Helper()
 	env := v.begin(at)
-	env.RegisterWorkflowWithOptions(func(_ workflow.Context, in schemas.NoticeInput) error {
-		v.children = append(v.children, child{at: env.Now(), notice: &in})
-		return nil
-	}, workflow.RegisterOptions{Name: schemas.WorkflowNotice})
+	v.keepNotices(env)
 	env.RegisterWorkflowWithOptions(func(_ workflow.Context, in schemas.AccessCheckInput) error {
 		v.children = append(v.children, child{at: env.Now(), check: &in})
 		return nil
@@ -153,6 +169,28 @@ func (v *voyage) integration(at time.Time, heard ...schemas.AccessChanged) {
 	require.ErrorAs(v.t, env.GetWorkflowError(), &next)
 	v.input = schemas.IntegrationInput{}
 	require.NoError(v.t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &v.input))
+}
+
+// keepNotices keeps the notices that are started, to be played next. Temporal
+// would not start one twice.
+func (v *voyage) keepNotices(env *testsuite.TestWorkflowEnvironment) {
+	env.RegisterWorkflowWithOptions(func(ctx workflow.Context, in schemas.NoticeInput) error {
+		id := workflow.GetInfo(ctx).WorkflowExecution.ID
+		require.NotContains(v.t, v.given, id)
+		v.given = append(v.given, id)
+		v.children = append(v.children, child{at: env.Now(), notice: &in})
+		return nil
+	}, workflow.RegisterOptions{Name: schemas.WorkflowNotice})
+}
+
+// watch plays one look at what has to be told, and mails it.
+func (v *voyage) watch(at time.Time) {
+	v.t.Helper()
+	env := v.begin(at)
+	v.keepNotices(env)
+	env.ExecuteWorkflow(workflows.Watch)
+	require.NoError(v.t, env.GetWorkflowError())
+	v.play()
 }
 
 // play plays the workflows that were started, and returns what they told.
@@ -183,10 +221,22 @@ func (v *voyage) play() []news {
 // ended.
 func (v *voyage) export(at time.Time, in schemas.ExportInput) time.Time {
 	v.t.Helper()
+	ended, err := v.tryExport(at, in)
+	require.NoError(v.t, err)
+	return ended
+}
+
+func (v *voyage) tryExport(at time.Time, in schemas.ExportInput) (ended time.Time, err error) {
+	v.t.Helper()
 	env := v.begin(at)
+	run := newID().String() // the environment gives all runs the same ID
+	env.OnActivity(v.all.Exports.BeginRun, mock.Anything, mock.Anything).Return(
+		func(ctx context.Context, in schemas.BeginRunInput) (schemas.BeginRunResult, error) {
+			in.RunID = run
+			return v.all.Exports.BeginRun(ctx, in)
+		})
 	env.ExecuteWorkflow(workflows.Export, in)
-	require.NoError(v.t, env.GetWorkflowError())
-	return env.Now()
+	return env.Now(), env.GetWorkflowError()
 }
 
 // in runs fn in a transaction of an org; everything must succeed.
@@ -196,9 +246,12 @@ func (v *voyage) in(org uuid.UUID, fn func(*postgres.Tx) error) {
 }
 
 // refuseUntil lets nobody in before the given time of the workflow that runs.
-func (v *voyage) refuseUntil(open time.Time) {
+func (v *voyage) refuseUntil(open time.Time) { v.refuse(time.Time{}, open) }
+
+// refuse lets nobody in from the one time on until the other.
+func (v *voyage) refuse(from, open time.Time) {
 	v.cloud.Before(func(r destination.Request) error {
-		if r.Op != "authenticate" && v.now().Before(open) {
+		if now := v.now(); r.Op != "authenticate" && !now.Before(from) && now.Before(open) {
 			return destination.Refusal(schemas.KindDenied, "NotYet")
 		}
 		return nil
