@@ -32,12 +32,16 @@ type Closing struct {
 // manifest was delivered there, the chain has been ended since, or that is
 // noted already. A run that is under way there may begin a chain. If it then
 // delivers nothing, LastManifest is ErrNotFound, and the closing is to be
-// settled as it is.
+// settled as it is. The export stays locked until the transaction ends, so that
+// no run begins there unseen; one that does not exist is ErrNotFound.
 func (t *Tx) RequestClosing(ctx context.Context, e schemas.Export, reason schemas.CloseReason) error {
 	const attempt = "request the closing of a chain"
 	id, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("%s: make an ID: %w", attempt, err)
+	}
+	if err := t.scan(ctx, attempt, []any{&e.ID}, `SELECT id FROM export WHERE id = $1 FOR UPDATE`, e.ID); err != nil {
+		return err
 	}
 	last, _, err := t.LastManifest(ctx, e.ID, e.Destination)
 	if err != nil && !errors.Is(err, ErrNotFound) {

@@ -138,6 +138,28 @@ func TestAClosingWaitsForTheRunUnderWay(t *testing.T) {
 	require.False(t, b.closings(i)[0].Busy)
 }
 
+// Nor can a run begin there unseen while its export leaves.
+func TestAClosingSeesTheRunThatIsJustBegun(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	i := b.addIntegration("s3://logs/")
+	e := b.addExport(i, "daily")
+	w := b.windowOf(e, 1, 10)
+	began, left := meanwhile(t, b, func(tx *postgres.Tx) error {
+		if _, err := tx.LockExport(ctx, e.ID); err != nil {
+			return err
+		}
+		if err := tx.InsertWindow(ctx, w); err != nil {
+			return err
+		}
+		return tx.InsertRun(ctx, schemas.Run{ID: newID(t), ExportID: e.ID, WindowID: w.ID}, "workflow", 0)
+	}, b, func(tx *postgres.Tx) error { return tx.RequestClosing(ctx, e, schemas.ClosedByRetarget) })
+	require.NoError(t, began)
+	require.NoError(t, left)
+	require.Len(t, b.closings(i), 1)
+}
+
 // Invariant 2: the final manifest that was signed first is the one that is
 // written, however often that takes.
 func TestAClosingIsSealedOnce(t *testing.T) {

@@ -109,6 +109,7 @@ func TestRowsCannotPointIntoAnotherOrg(t *testing.T) {
 		"operation on a backfill": func(tx *postgres.Tx) error {
 			return tx.InsertOperation(ctx, schemas.Operation{ID: newID(t), Status: schemas.OperationPending, BackfillID: &backfill.ID})
 		},
+		"leaving": func(tx *postgres.Tx) error { return tx.RequestClosing(ctx, e, schemas.ClosedByRetarget) },
 		"closing": func(tx *postgres.Tx) error { return tx.SettleClosing(ctx, closing.ID, "stolen") },
 		"seal": func(tx *postgres.Tx) error {
 			_, err := tx.SealClosing(ctx, closing.ID, schemas.SealedManifest{})
