@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/auditferry/auditferry/internal/postgres"
@@ -20,10 +21,41 @@ func daysAgo(n int) time.Time { return today().AddDate(0, 0, -n).Add(12 * time.H
 // to be called in the order of seq, for times that do not run backwards.
 func (b bundle) recordedOn(first, last int64, at time.Time) {
 	b.t.Helper()
-	b.asOwner(`SELECT auditferry_ensure_partitions($1::date, $1::date)`, at.Format(time.DateOnly))
-	b.asOwner(`UPDATE audit_event SET recorded_at = $4::timestamptz + (seq - $2) * interval '1 microsecond'
-		WHERE org_id = $1 AND seq BETWEEN $2 AND $3`, b.org, first, last, at)
-	b.asOwner(`UPDATE org SET last_recorded_at = $2::timestamptz WHERE id = $1`, b.org, at.Add(time.Duration(last-first)*time.Microsecond))
+	times := make([]time.Time, last-first+1)
+	for n := range times {
+		times[n] = at.Add(time.Duration(n) * time.Microsecond)
+	}
+	b.recordEach(first, times)
+}
+
+// recordEach has events from first on been recorded at those times.
+func (b bundle) recordEach(first int64, times []time.Time) {
+	b.t.Helper()
+	b.rewrite(`SELECT auditferry_ensure_partitions(min(day), max(day)) FROM unnest($1::date[]) AS day`, datesOf(times))
+	b.rewrite(`UPDATE audit_event AS a SET recorded_at = t.at FROM unnest($3::timestamptz[]) WITH ORDINALITY AS t (at, n)
+		WHERE a.org_id = $1 AND a.seq = $2::bigint + t.n - 1`, b.org, first, times)
+	b.rewrite(`UPDATE org SET last_recorded_at = $2::timestamptz WHERE id = $1`, b.org, times[len(times)-1])
+}
+
+func datesOf(times []time.Time) []string {
+	all := make([]string, len(times))
+	for n, at := range times {
+		all[n] = at.Format(time.DateOnly)
+	}
+	return all
+}
+
+// rewrite is asOwner for a test that changes rows very often: the connection
+// does not stay until the test ends.
+func (b bundle) rewrite(sql string, args ...any) {
+	b.t.Helper()
+	conn, err := pgx.Connect(b.t.Context(), b.ownerURL)
+	require.NoError(b.t, err)
+	defer func() { require.NoError(b.t, conn.Close(b.t.Context())) }()
+	_, err = conn.Exec(b.t.Context(), `SET auditferry.scope = 'operator'`)
+	require.NoError(b.t, err)
+	_, err = conn.Exec(b.t.Context(), sql, args...)
+	require.NoError(b.t, err)
 }
 
 // windowOf is a window of an export that is not allocated yet.

@@ -164,34 +164,35 @@ func TestANewExportMayBeLate(t *testing.T) {
 func TestStagesMissNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	days := []int{36, 31, 30, 29, 27, 26, 23, 22, 10, 0}
+	var recorded []time.Time
+	for _, ago := range []int{36, 31, 30, 29, 27, 26, 23, 22, 10, 0} {
+		recorded = append(recorded, daysAgo(ago))
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		b := b.withOrg(b.addOrg("Acme"))
 		i := b.addIntegration("s3://bucket-" + newID(t).String() + "/")
-		b.append(len(days))
-		for n, ago := range days {
-			b.recordedOn(int64(n+1), int64(n+1), daysAgo(ago))
-		}
+		b.append(len(recorded))
+		b.recordEach(1, recorded)
 		at := daysAgo(0).Add(time.Duration(rapid.IntRange(-30, 30).Draw(rt, "hours")) * hour)
 		want := make(map[uuid.UUID]int)
 		for range rapid.IntRange(1, 3).Draw(rt, "exports") {
 			e := b.addExport(i, "e-"+newID(t).String())
-			delivered := rapid.IntRange(0, len(days)).Draw(rt, "delivered")
-			for n := range delivered {
-				w := b.windowOf(e, int64(n+1), int64(n+1))
+			delivered := rapid.IntRange(0, len(recorded)).Draw(rt, "delivered")
+			if delivered > 0 {
+				w := b.windowOf(e, 1, int64(delivered))
 				if rapid.Bool().Draw(rt, "noted") {
-					w = recordedIn(w, daysAgo(days[n]))
+					w = recordedIn(w, recorded[delivered-1])
 				}
 				b.delivered(w)
 			}
-			if delivered < len(days) {
-				if stage, due := stageOf(daysAgo(days[delivered]).Add(keep).Sub(at)); due {
+			if delivered < len(recorded) {
+				if stage, due := stageOf(recorded[delivered].Add(keep).Sub(at)); due {
 					want[e.ID] = stage
 				}
 			}
 		}
 		require.Equal(t, want, b.stages(at))
-		b.asOwner(`UPDATE export SET state = 'deleted' WHERE org_id = $1`, b.org)
+		b.rewrite(`UPDATE export SET state = 'deleted' WHERE org_id = $1`, b.org)
 	})
 }
 
