@@ -27,6 +27,8 @@ var actionOf = map[schemas.OperationKind]string{
 	schemas.OpRelinkExport:      "export.relinked",
 	schemas.OpRunExport:         "export.run_requested",
 	schemas.OpDeleteExport:      "export.deleted",
+	schemas.OpBackfillExport:    "export.backfill_requested",
+	schemas.OpCancelBackfill:    "export.backfill_cancelled",
 }
 
 // credentialsViewed is recorded whenever somebody has seen credentials.

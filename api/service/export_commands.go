@@ -20,6 +20,7 @@ type EditExport struct {
 	Format       *schemas.Format
 	Compression  *schemas.Compression
 	PathTemplate *schemas.PathTemplate
+	Filter       *schemas.Filter `json:",omitempty"`
 }
 
 func (in EditExport) apply(export *schemas.Export) {
@@ -28,6 +29,7 @@ func (in EditExport) apply(export *schemas.Export) {
 	set(&export.Format, in.Format)
 	set(&export.Compression, in.Compression)
 	set(&export.PathTemplate, in.PathTemplate)
+	set(&export.Filter, in.Filter)
 }
 
 func set[T any](field *T, to *T) {
@@ -41,7 +43,7 @@ func set[T any](field *T, to *T) {
 func (s *Service) EditExport(ctx context.Context, call Call, in EditExport) (schemas.Operation, error) {
 	return s.changeExport(ctx, call, in.ExportID, schemas.OpEditExport, in, func(tx *postgres.Tx, export *schemas.Export) error {
 		in.apply(export)
-		return invalid(checkExport(*export)...)
+		return invalid(checkExport(*export, in.Compression == nil)...)
 	})
 }
 
@@ -96,8 +98,10 @@ type RelinkExport struct {
 
 // RelinkExport moves a paused export to the integration's destination; it
 // stays paused. A run that is still under way can deliver no more: it began
-// with the other integration's credentials, which may be revoked by now. It is
-// a Conflict for an active export. Admins may.
+// with the other integration's credentials, which may be revoked by now. The
+// chain of manifests in the place that is left is closed, if there still is
+// somebody who may write there. It is a Conflict for an active export, and while
+// a backfill is running. Admins may.
 func (s *Service) RelinkExport(ctx context.Context, call Call, in RelinkExport) (schemas.Operation, error) {
 	return s.changeExport(ctx, call, in.ExportID, schemas.OpRelinkExport, in, func(tx *postgres.Tx, export *schemas.Export) error {
 		if export.State != schemas.ExportPaused {
@@ -107,8 +111,13 @@ func (s *Service) RelinkExport(ctx context.Context, call Call, in RelinkExport) 
 		if err != nil {
 			return err
 		}
+		if integration.ID != export.IntegrationID || integration.Destination != export.Destination {
+			if err := leavePlace(ctx, tx, *export); err != nil {
+				return err
+			}
+		}
 		if integration.ID != export.IntegrationID {
-			if err := tx.SupersedeRuns(ctx, export.ID, "the export was linked to another integration"); err != nil {
+			if err := tx.SupersedeRuns(ctx, export.ID, nil, "the export was linked to another integration"); err != nil {
 				return err
 			}
 		}
@@ -118,11 +127,34 @@ func (s *Service) RelinkExport(ctx context.Context, call Call, in RelinkExport) 
 	}, in.IntegrationID)
 }
 
+// leavePlace prepares an export, as it was before, to be linked elsewhere.
+func leavePlace(ctx context.Context, tx *postgres.Tx, export schemas.Export) error {
+	running, err := tx.RunningBackfill(ctx, export.ID)
+	if err != nil {
+		return err
+	}
+	if running != nil {
+		return conflict("Backfill %s of this export is running. Wait for its end, or cancel it, before you link the export elsewhere.", running.ID)
+	}
+	return closeChain(ctx, tx, export, schemas.ClosedByRelink)
+}
+
+// closeChain asks for the final manifest of an export, as it was before it left
+// its place. An integration that is gone has no way to write it.
+func closeChain(ctx context.Context, tx *postgres.Tx, export schemas.Export, reason schemas.CloseReason) error {
+	integration, err := tx.Integration(ctx, export.IntegrationID)
+	if err != nil || !integration.Live() {
+		return err
+	}
+	return tx.RequestClosing(ctx, export, reason)
+}
+
 // DeleteExport is a request to delete an export for good.
 type DeleteExport struct{ ExportID uuid.UUID }
 
-// DeleteExport ends an export; what it delivered stays. Asked again, it
-// returns the operation that deleted it. Admins may.
+// DeleteExport ends an export, and a backfill of it that is running; what it
+// delivered stays, and its chain of manifests is closed. Asked again, it returns
+// the operation that deleted it. Admins may.
 func (s *Service) DeleteExport(ctx context.Context, call Call, in DeleteExport) (schemas.Operation, error) {
 	org, err := call.admin()
 	if err != nil {
@@ -136,9 +168,26 @@ func (s *Service) DeleteExport(ctx context.Context, call Call, in DeleteExport) 
 		if export.State == schemas.ExportDeleted {
 			return firstDelete(ctx, tx, export)
 		}
+		if err := windUp(ctx, tx, call.Caller, export); err != nil {
+			return schemas.Operation{}, err
+		}
 		export.State, export.PauseReason = schemas.ExportDeleted, ""
 		return askExport(ctx, tx, call.Caller, export, schemas.OpDeleteExport)
 	})
+}
+
+// windUp ends what goes on beside an export that is about to be deleted.
+func windUp(ctx context.Context, tx *postgres.Tx, caller Caller, export schemas.Export) error {
+	running, err := tx.RunningBackfill(ctx, export.ID)
+	if err != nil {
+		return err
+	}
+	if running != nil {
+		if err := cancelBackfill(ctx, tx, running.ID, "the export was deleted by "+caller.Name); err != nil {
+			return err
+		}
+	}
+	return closeChain(ctx, tx, export, schemas.ClosedByExportDeleted)
 }
 
 // firstDelete is the operation that deleted the export: its own, or that of the

@@ -1,10 +1,12 @@
 package service
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -13,82 +15,81 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
+// ExportView is an export as callers see it: with what it has not delivered.
+type ExportView struct {
+	schemas.Export
+	Undelivered *Undelivered `json:"undelivered,omitempty"` // nil: everything is delivered
+}
+
+// Undelivered is the oldest event that an export has not delivered. The times
+// are nil when it has expired: nothing tells any more when it was recorded.
+type Undelivered struct {
+	OldestSeq  int64      `json:"oldest_seq"`
+	RecordedAt *time.Time `json:"recorded_at,omitempty"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty"` // it may be gone any time after
+	Expired    bool       `json:"expired"`
+}
+
+// viewExports adds what is undelivered, in one query for all.
+func (s *Service) viewExports(ctx context.Context, tx *postgres.Tx, exports []schemas.Export) ([]ExportView, error) {
+	clocks, err := tx.LossClocks(ctx, exports, s.retention)
+	views := make([]ExportView, len(exports))
+	for i, export := range exports {
+		views[i].Export = export
+		if clock, behind := clocks[export.ID]; behind {
+			views[i].Undelivered = undelivered(clock)
+		}
+	}
+	return views, err
+}
+
+func undelivered(clock schemas.LossClock) *Undelivered {
+	if clock.RecordedAt.IsZero() {
+		return &Undelivered{OldestSeq: clock.Seq, Expired: true}
+	}
+	return &Undelivered{OldestSeq: clock.Seq, RecordedAt: &clock.RecordedAt, ExpiresAt: &clock.ExpiresAt}
+}
+
 // Exports lists the exports of the caller's organization in the order of their
 // creation. Admins and viewers may.
-func (s *Service) Exports(ctx context.Context, caller Caller, page Page, includeDeleted bool) (List[schemas.Export], error) {
+func (s *Service) Exports(ctx context.Context, caller Caller, page Page, includeDeleted bool) (List[ExportView], error) {
 	org, err := caller.reader()
 	if err != nil {
-		return List[schemas.Export]{}, err
+		return List[ExportView]{}, err
 	}
 	after, err := page.after()
 	if err != nil {
-		return List[schemas.Export]{}, err
+		return List[ExportView]{}, err
 	}
-	return inOrg(ctx, s, org, func(tx *postgres.Tx) (List[schemas.Export], error) {
+	return inOrg(ctx, s, org, func(tx *postgres.Tx) (List[ExportView], error) {
 		exports, err := tx.Exports(ctx, after, page.limit()+1, includeDeleted)
-		return listOf(page, exports, func(e schemas.Export) []byte { return idCursor(e.ID) }), err
+		if err != nil {
+			return List[ExportView]{}, err
+		}
+		views, err := s.viewExports(ctx, tx, exports)
+		return listOf(page, views, func(e ExportView) []byte { return idCursor(e.ID) }), err
 	})
 }
 
 // Export returns one export, also a deleted one. Admins and viewers may.
-func (s *Service) Export(ctx context.Context, caller Caller, id uuid.UUID) (schemas.Export, error) {
+func (s *Service) Export(ctx context.Context, caller Caller, id uuid.UUID) (ExportView, error) {
 	org, err := caller.reader()
 	if err != nil {
-		return schemas.Export{}, err
+		return ExportView{}, err
 	}
-	return inOrg(ctx, s, org, func(tx *postgres.Tx) (schemas.Export, error) {
+	return inOrg(ctx, s, org, func(tx *postgres.Tx) (ExportView, error) {
 		export, err := tx.Export(ctx, id)
-		return export, missing(err, "export", id)
-	})
-}
-
-// Runs lists the runs of an export, newest first. Admins and viewers may.
-func (s *Service) Runs(ctx context.Context, caller Caller, export uuid.UUID, page Page) (List[schemas.Run], error) {
-	org, err := caller.reader()
-	if err != nil {
-		return List[schemas.Run]{}, err
-	}
-	after, err := page.after()
-	if err != nil {
-		return List[schemas.Run]{}, err
-	}
-	return inOrg(ctx, s, org, func(tx *postgres.Tx) (List[schemas.Run], error) {
-		if _, err := tx.Export(ctx, export); err != nil {
-			return List[schemas.Run]{}, missing(err, "export", export)
-		}
-		runs, err := tx.Runs(ctx, export, after, page.limit()+1)
-		return listOf(page, runs, func(r schemas.Run) []byte { return idCursor(r.ID) }), err
-	})
-}
-
-// RunWithObjects is a run and what it delivered.
-type RunWithObjects struct {
-	Run     schemas.Run
-	Objects []schemas.Object
-}
-
-// Run returns one run of an export with its objects, in order. Admins and
-// viewers may.
-func (s *Service) Run(ctx context.Context, caller Caller, export, id uuid.UUID) (RunWithObjects, error) {
-	org, err := caller.reader()
-	if err != nil {
-		return RunWithObjects{}, err
-	}
-	return inOrg(ctx, s, org, func(tx *postgres.Tx) (RunWithObjects, error) {
-		run, err := tx.Run(ctx, id)
-		if err == nil && run.ExportID != export {
-			err = postgres.ErrNotFound
-		}
 		if err != nil {
-			return RunWithObjects{}, missing(err, "run of this export", id)
+			return ExportView{}, missing(err, "export", id)
 		}
-		objects, err := tx.Objects(ctx, id)
-		return RunWithObjects{Run: run, Objects: append([]schemas.Object{}, objects...)}, err
+		views, err := s.viewExports(ctx, tx, []schemas.Export{export})
+		return views[0], err
 	})
 }
 
 // CreateExport is a request for a new export. What is left empty takes its
-// default: NDJSON, gzip, schemas.DefaultPathTemplate and schemas.StartNow.
+// default: NDJSON, the format's usual compression, schemas.DefaultPathTemplate,
+// every event and schemas.StartNow.
 type CreateExport struct {
 	Name          string
 	IntegrationID uuid.UUID
@@ -96,6 +97,7 @@ type CreateExport struct {
 	Format        schemas.Format
 	Compression   schemas.Compression
 	PathTemplate  *schemas.PathTemplate // nil is the default; "" is no folder
+	Filter        schemas.Filter        `json:",omitzero"`
 	StartFrom     schemas.StartFrom
 }
 
@@ -154,22 +156,29 @@ func exportOf(in CreateExport) (schemas.Export, error) {
 		Name:          in.Name,
 		IntegrationID: in.IntegrationID,
 		Schedule:      in.Schedule,
-		Format:        in.Format,
-		Compression:   in.Compression,
-		PathTemplate:  schemas.DefaultPathTemplate,
 		State:         schemas.ExportActive,
 		SpecVersion:   1,
 	}
-	if in.Format == "" {
-		export.Format = schemas.FormatNDJSON
+	shapeOf(&export, in.Format, in.Compression, in.PathTemplate, in.Filter)
+	return export, invalid(append(checkExport(export, false), checkStart(in.StartFrom))...)
+}
+
+// shapeOf makes an export's objects look as was asked for, and as usual where
+// nothing was said.
+func shapeOf(export *schemas.Export, format schemas.Format, compression schemas.Compression, path *schemas.PathTemplate, filter schemas.Filter) {
+	export.Format = cmp.Or(format, schemas.FormatNDJSON)
+	export.Compression = cmp.Or(compression, usualCompression(export.Format))
+	export.PathTemplate = schemas.DefaultPathTemplate
+	set(&export.PathTemplate, path)
+	export.Filter = filter
+}
+
+// usualCompression is what readers of the format can be counted on to take.
+func usualCompression(format schemas.Format) schemas.Compression {
+	if format == schemas.FormatParquet {
+		return schemas.CompressionZstd
 	}
-	if in.Compression == "" {
-		export.Compression = schemas.CompressionGzip
-	}
-	if in.PathTemplate != nil {
-		export.PathTemplate = *in.PathTemplate
-	}
-	return export, invalid(append(checkExport(export), checkStart(in.StartFrom))...)
+	return schemas.CompressionGzip
 }
 
 func checkStart(from schemas.StartFrom) error {
@@ -180,17 +189,27 @@ func checkStart(from schemas.StartFrom) error {
 	return &schemas.FieldError{Field: "start_from", Message: "must be now or earliest"}
 }
 
-// checkExport checks all that an admin may choose.
-func checkExport(export schemas.Export) []error {
-	checks := []error{checkName(export.Name), schedule.Validate(export.Schedule), export.PathTemplate.Validate()}
-	if export.Format != schemas.FormatNDJSON {
-		checks = append(checks, &schemas.FieldError{Field: "format", Message: "must be ndjson"})
+// checkExport checks all that an admin may choose. Kept says that the
+// compression is the one that the export had before.
+func checkExport(export schemas.Export, kept bool) []error {
+	return append([]error{checkName(export.Name), schedule.Validate(export.Schedule)}, checkShape(export, kept)...)
+}
+
+// checkShape checks what an admin may choose for the objects.
+func checkShape(export schemas.Export, kept bool) []error {
+	return []error{checkFormat(export, kept), export.PathTemplate.Validate(), export.Filter.Validate()}
+}
+
+func checkFormat(export schemas.Export, kept bool) error {
+	err := schemas.CheckFormat(export.Format, export.Compression)
+	var wrong *schemas.FieldError
+	if kept && errors.As(err, &wrong) && wrong.Field == "compression" {
+		return &schemas.FieldError{
+			Field:   wrong.Field,
+			Message: fmt.Sprintf("is %s so far, but %s; change it together with the format", export.Compression, wrong.Message),
+		}
 	}
-	compressions := []schemas.Compression{schemas.CompressionNone, schemas.CompressionGzip, schemas.CompressionZstd}
-	if !slices.Contains(compressions, export.Compression) {
-		checks = append(checks, &schemas.FieldError{Field: "compression", Message: "must be none, gzip or zstd"})
-	}
-	return checks
+	return err
 }
 
 const maxSlugName = 40

@@ -86,17 +86,20 @@ func notProvisioned(integration schemas.Integration) error {
 
 // LinkedExports lists the exports that are linked to an integration and not
 // deleted. Admins and viewers may.
-func (s *Service) LinkedExports(ctx context.Context, caller Caller, id uuid.UUID) ([]schemas.Export, error) {
+func (s *Service) LinkedExports(ctx context.Context, caller Caller, id uuid.UUID) ([]ExportView, error) {
 	org, err := caller.reader()
 	if err != nil {
 		return nil, err
 	}
-	return inOrg(ctx, s, org, func(tx *postgres.Tx) ([]schemas.Export, error) {
+	return inOrg(ctx, s, org, func(tx *postgres.Tx) ([]ExportView, error) {
 		if _, err := tx.Integration(ctx, id); err != nil {
 			return nil, missing(err, "integration", id)
 		}
 		exports, err := tx.LinkedExports(ctx, id)
-		return append([]schemas.Export{}, exports...), err
+		if err != nil {
+			return nil, err
+		}
+		return s.viewExports(ctx, tx, exports)
 	})
 }
 

@@ -38,6 +38,9 @@ type Options struct {
 	// that is not in it has no integrations here.
 	Provisioners map[schemas.Cloud]schemas.Provisioner
 
+	// Retention is how long events are kept after they were recorded.
+	Retention time.Duration
+
 	// AzureAuthority is where consent URLs must lead; "" is Microsoft's public
 	// cloud.
 	AzureAuthority string
@@ -53,9 +56,11 @@ type Service struct {
 	dispatcher   Dispatcher
 	log          *zap.Logger
 	provisioners map[schemas.Cloud]schemas.Provisioner
+	retention    time.Duration
 	authority    string
 	stopping     <-chan struct{}
 	refusals     *refusals
+	downloads    chan struct{} // holds one for each file that is being written
 }
 
 // New makes a service.
@@ -65,9 +70,11 @@ func New(o Options) *Service {
 		dispatcher:   o.Dispatcher,
 		log:          o.Log,
 		provisioners: o.Provisioners,
+		retention:    o.Retention,
 		authority:    cmp.Or(o.AzureAuthority, publicAuthority),
 		stopping:     o.Stopping,
 		refusals:     newRefusals(),
+		downloads:    make(chan struct{}, maxDownloads),
 	}
 }
 
