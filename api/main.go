@@ -67,6 +67,7 @@ func run(ctx context.Context) error {
 		Dispatcher:     dispatch.New(store, schedule.Adapter{Client: temporal}, temporalclient.Signaler{Client: temporal}, temporalclient.Starter{Client: temporal}),
 		Log:            log,
 		Provisioners:   provisioners(cfg.Common),
+		Retention:      cfg.Retention,
 		AzureAuthority: cfg.AzureAuthorityHost,
 		Stopping:       ctx.Done(),
 	})

@@ -39,9 +39,26 @@ func (h handlers) CreateExport(ctx context.Context, r CreateExportRequestObject)
 		Format:        value(r.Body.Format),
 		Compression:   value(r.Body.Compression),
 		PathTemplate:  r.Body.PathTemplate,
+		Filter:        value(r.Body.Filter),
 		StartFrom:     value(r.Body.StartFrom),
 	})
 	return CreateExport202JSONResponse{accepted(op)}, err
+}
+
+func (h handlers) PreviewExport(ctx context.Context, r PreviewExportRequestObject) (PreviewExportResponseObject, error) {
+	ctx, caller := callerOf(ctx)
+	preview, err := h.service.PreviewExport(ctx, caller, service.PreviewExport{
+		Name:          value(r.Body.Name),
+		IntegrationID: r.Body.IntegrationId,
+		Destination:   value(r.Body.Destination),
+		Format:        value(r.Body.Format),
+		Compression:   value(r.Body.Compression),
+		PathTemplate:  r.Body.PathTemplate,
+		Filter:        value(r.Body.Filter),
+		Times:         value(r.Body.Times),
+		Events:        value(r.Body.Events),
+	})
+	return PreviewExport200JSONResponse(preview), err
 }
 
 func (h handlers) EditExport(ctx context.Context, r EditExportRequestObject) (EditExportResponseObject, error) {
@@ -53,6 +70,7 @@ func (h handlers) EditExport(ctx context.Context, r EditExportRequestObject) (Ed
 		Format:       r.Body.Format,
 		Compression:  r.Body.Compression,
 		PathTemplate: r.Body.PathTemplate,
+		Filter:       r.Body.Filter,
 	})
 	return EditExport202JSONResponse{accepted(op)}, err
 }

@@ -36,8 +36,11 @@ func identify(c *gin.Context) {
 // keys.
 func (a *api) observe(c *gin.Context) {
 	begin := time.Now()
+	defer func() { a.observed(c, time.Since(begin)) }() // also when the answer breaks off
 	c.Next()
-	duration := time.Since(begin)
+}
+
+func (a *api) observed(c *gin.Context, duration time.Duration) {
 	status := strconv.Itoa(c.Writer.Status())
 	method := c.Request.Method
 	if c.FullPath() == "" {

@@ -13,12 +13,34 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
 	"github.com/gin-gonic/gin"
 	"github.com/gin-gonic/gin/binding"
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
+
+// Defines values for DownloadLedgerParamsContent.
+const (
+	Days    DownloadLedgerParamsContent = "days"
+	Objects DownloadLedgerParamsContent = "objects"
+	Runs    DownloadLedgerParamsContent = "runs"
+)
+
+// Valid indicates whether the value is a known member of the DownloadLedgerParamsContent enum.
+func (e DownloadLedgerParamsContent) Valid() bool {
+	switch e {
+	case Days:
+		return true
+	case Objects:
+		return true
+	case Runs:
+		return true
+	default:
+		return false
+	}
+}
 
 // APIKey defines model for APIKey.
 type APIKey = schemas.APIKey
@@ -43,6 +65,15 @@ type AccessStep = schemas.AccessStep
 // Appended defines model for Appended.
 type Appended = schemas.Appended
 
+// Backfill defines model for Backfill.
+type Backfill = service.BackfillView
+
+// BackfillList defines model for BackfillList.
+type BackfillList struct {
+	Items      []Backfill `json:"items"`
+	NextCursor *string    `json:"next_cursor,omitempty"`
+}
+
 // CheckAccess defines model for CheckAccess.
 type CheckAccess struct {
 	// AcceptOwner GCP only: trust whichever project owns the bucket now. Needed after
@@ -55,7 +86,7 @@ type CheckAccess struct {
 // Cloud defines model for Cloud.
 type Cloud = schemas.Cloud
 
-// Compression defines model for Compression.
+// Compression snappy: parquet only.
 type Compression = schemas.Compression
 
 // CreateAPIKey defines model for CreateAPIKey.
@@ -65,9 +96,50 @@ type CreateAPIKey struct {
 	Role schemas.Role `json:"role"`
 }
 
+// CreateBackfill Either the numbers or the times of the range, and what is to be otherwise than the export's.
+type CreateBackfill struct {
+	// Compression snappy: parquet only.
+	Compression *Compression `json:"compression,omitempty"`
+
+	// Filter Which events are delivered; all when left out. Those that are not are
+	// counted in the manifest.
+	Filter *Filter `json:"filter,omitempty"`
+
+	// FirstSeq The first event; with last_seq.
+	FirstSeq *int64 `json:"first_seq,omitempty"`
+
+	// Format `ndjson`: the event's JSON, one a line. `csv`: RFC 4180 with a header,
+	// nested members as JSON text. `parquet`: typed columns, metadata as JSON.
+	Format *Format `json:"format,omitempty"`
+
+	// From Events that were recorded at this time or later; with to.
+	From *time.Time `json:"from,omitempty"`
+
+	// LastSeq The last event.
+	LastSeq *int64 `json:"last_seq,omitempty"`
+
+	// PathTemplate The folder of an object below the destination's prefix. It may hold
+	// variables, whose values are taken from the UTC time at which the
+	// object's first event was recorded: {YYYY} (year), {MM} (month, 01 to
+	// 12), {DD} (day of the month, 01 to 31), {HH} (hour, 00 to 23); and
+	// {export} (the export's slug).
+	//
+	//
+	// Example: date={YYYY}-{MM}-{DD}/hour={HH}
+	PathTemplate *PathTemplate `json:"path_template,omitempty"`
+
+	// To Events that were recorded before this time.
+	To *time.Time `json:"to,omitempty"`
+}
+
 // CreateExport defines model for CreateExport.
 type CreateExport struct {
-	Compression   *Compression       `json:"compression,omitempty"`
+	// Compression Left out, it is gzip, or zstd with parquet.
+	Compression *Compression `json:"compression,omitempty"`
+
+	// Filter Which events are delivered; all when left out. Those that are not are
+	// counted in the manifest.
+	Filter        *Filter            `json:"filter,omitempty"`
 	Format        *Format            `json:"format,omitempty"`
 	IntegrationId openapi_types.UUID `json:"integration_id"`
 
@@ -137,14 +209,25 @@ type Destination = string
 
 // EditExport defines model for EditExport.
 type EditExport struct {
+	// Compression snappy: parquet only.
 	Compression *Compression `json:"compression,omitempty"`
-	Format      *Format      `json:"format,omitempty"`
+
+	// Filter Which events are delivered; all when left out. Those that are not are
+	// counted in the manifest.
+	Filter *Filter `json:"filter,omitempty"`
+
+	// Format `ndjson`: the event's JSON, one a line. `csv`: RFC 4180 with a header,
+	// nested members as JSON text. `parquet`: typed columns, metadata as JSON.
+	Format *Format `json:"format,omitempty"`
 
 	// Name For people; no control characters, no spaces at the edges.
 	Name *Name `json:"name,omitempty"`
 
-	// PathTemplate The folder of an object below the destination's prefix, with {YYYY},
-	// {MM}, {DD} and {HH} of the UTC time at which its first event was recorded.
+	// PathTemplate The folder of an object below the destination's prefix. It may hold
+	// variables, whose values are taken from the UTC time at which the
+	// object's first event was recorded: {YYYY} (year), {MM} (month, 01 to
+	// 12), {DD} (day of the month, 01 to 31), {HH} (hour, 00 to 23); and
+	// {export} (the export's slug).
 	//
 	//
 	// Example: date={YYYY}-{MM}-{DD}/hour={HH}
@@ -165,7 +248,7 @@ type EventList struct {
 }
 
 // Export defines model for Export.
-type Export = schemas.Export
+type Export = service.ExportView
 
 // ExportList defines model for ExportList.
 type ExportList struct {
@@ -173,7 +256,15 @@ type ExportList struct {
 	NextCursor *string  `json:"next_cursor,omitempty"`
 }
 
-// Format defines model for Format.
+// ExportPreview defines model for ExportPreview.
+type ExportPreview = service.Preview
+
+// Filter Which events are delivered; all when left out. Those that are not are
+// counted in the manifest.
+type Filter = schemas.Filter
+
+// Format `ndjson`: the event's JSON, one a line. `csv`: RFC 4180 with a header,
+// nested members as JSON text. `parquet`: typed columns, metadata as JSON.
 type Format = schemas.Format
 
 // Grant What the admin has told of their side.
@@ -187,6 +278,22 @@ type IntegrationList struct {
 	Items      []Integration `json:"items"`
 	NextCursor *string       `json:"next_cursor,omitempty"`
 }
+
+// Ledger defines model for Ledger.
+type Ledger struct {
+	Days []LedgerDay        `json:"days"`
+	From openapi_types.Date `json:"from"`
+	To   openapi_types.Date `json:"to"`
+
+	// Totals The sum of the days.
+	Totals LedgerTotals `json:"totals"`
+}
+
+// LedgerDay What became of the events that were recorded on a UTC day.
+type LedgerDay = schemas.LedgerDay
+
+// LedgerTotals The sum of the days.
+type LedgerTotals = service.LedgerTotals
 
 // Name For people; no control characters, no spaces at the edges.
 type Name = string
@@ -215,11 +322,47 @@ type Outcome = schemas.Outcome
 // Ownership How the organization shows that the destination is its own.
 type Ownership = schemas.Ownership
 
-// PathTemplate The folder of an object below the destination's prefix, with {YYYY},
-// {MM}, {DD} and {HH} of the UTC time at which its first event was recorded.
+// PathTemplate The folder of an object below the destination's prefix. It may hold
+// variables, whose values are taken from the UTC time at which the
+// object's first event was recorded: {YYYY} (year), {MM} (month, 01 to
+// 12), {DD} (day of the month, 01 to 31), {HH} (hour, 00 to 23); and
+// {export} (the export's slug).
 //
 // Example: date={YYYY}-{MM}-{DD}/hour={HH}
 type PathTemplate = schemas.PathTemplate
+
+// PreviewExport defines model for PreviewExport.
+type PreviewExport struct {
+	// Compression Left out, it is gzip, or zstd with parquet.
+	Compression *Compression `json:"compression,omitempty"`
+
+	// Destination Instead of integration_id. Without either, names are those below the destination's prefix.
+	Destination *Destination `json:"destination,omitempty"`
+
+	// Events On how many of the newest events to try the filter.
+	Events *int `json:"events,omitempty"`
+
+	// Filter Which events are delivered; all when left out. Those that are not are
+	// counted in the manifest.
+	Filter *Filter `json:"filter,omitempty"`
+	Format *Format `json:"format,omitempty"`
+
+	// IntegrationId Whose destination is written to.
+	IntegrationId *openapi_types.UUID `json:"integration_id,omitempty"`
+
+	// Name For people; no control characters, no spaces at the edges.
+	Name         *Name         `json:"name,omitempty"`
+	PathTemplate *PathTemplate `json:"path_template,omitempty"`
+
+	// Times When the first events of the example objects were recorded; now when left out.
+	Times *[]time.Time `json:"times,omitempty"`
+}
+
+// PreviewObject defines model for PreviewObject.
+type PreviewObject = service.PreviewObject
+
+// PreviewedEvent defines model for PreviewedEvent.
+type PreviewedEvent = service.PreviewedEvent
 
 // ProveOwnership defines model for ProveOwnership.
 type ProveOwnership struct {
@@ -291,8 +434,8 @@ type ResumeExport struct {
 // Role defines model for Role.
 type Role = schemas.Role
 
-// Run defines model for Run.
-type Run = schemas.Run
+// Run One attempt to deliver a window. While it is running, it tells how far it has come.
+type Run = service.RunView
 
 // RunList defines model for RunList.
 type RunList struct {
@@ -303,7 +446,9 @@ type RunList struct {
 // RunWithObjects defines model for RunWithObjects.
 type RunWithObjects struct {
 	Objects []Object `json:"objects"`
-	Run     Run      `json:"run"`
+
+	// Run One attempt to deliver a window. While it is running, it tells how far it has come.
+	Run Run `json:"run"`
 }
 
 // Schedule defines model for Schedule.
@@ -311,6 +456,12 @@ type Schedule = schemas.Schedule
 
 // SetupGuide defines model for SetupGuide.
 type SetupGuide = schemas.SetupGuide
+
+// TriedFilter Which of the newest events pass the filter.
+type TriedFilter = service.TriedFilter
+
+// Undelivered The oldest event that the export has not delivered. Left out when everything is delivered.
+type Undelivered = service.Undelivered
 
 // UpdateDestination defines model for UpdateDestination.
 type UpdateDestination struct {
@@ -330,11 +481,17 @@ type UpdateDestination struct {
 	Retarget *bool `json:"retarget,omitempty"`
 }
 
+// BackfillID defines model for BackfillID.
+type BackfillID = openapi_types.UUID
+
 // Cursor defines model for Cursor.
 type Cursor = string
 
 // ExportID defines model for ExportID.
 type ExportID = openapi_types.UUID
+
+// FromDay Example: 2026-01-01
+type FromDay = openapi_types.Date
 
 // IdempotencyKey 1 to 255 visible ASCII characters, such as a UUID
 type IdempotencyKey = string
@@ -353,6 +510,9 @@ type Limit = int
 
 // OrgID defines model for OrgID.
 type OrgID = openapi_types.UUID
+
+// ToDay Example: 2026-01-31
+type ToDay = openapi_types.Date
 
 // Accepted defines model for Accepted.
 type Accepted = Operation
@@ -406,6 +566,56 @@ type CreateExportParams struct {
 	// IdempotencyKey Names this request, so that it can be sent again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
+
+// PreviewExportParams defines parameters for PreviewExport.
+type PreviewExportParams struct {
+	// IdempotencyKey Names this request, so that it can be sent again.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListBackfillsParams defines parameters for ListBackfills.
+type ListBackfillsParams struct {
+	// Cursor The `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit The size of a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateBackfillParams defines parameters for CreateBackfill.
+type CreateBackfillParams struct {
+	// IdempotencyKey Names this request, so that it can be sent again.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CancelBackfillParams defines parameters for CancelBackfill.
+type CancelBackfillParams struct {
+	// IdempotencyKey Names this request, so that it can be sent again.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetLedgerParams defines parameters for GetLedger.
+type GetLedgerParams struct {
+	// From The first UTC day. Left out, it is as long before the last as events are retained.
+	From *FromDay `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The last UTC day. Left out, it is today.
+	To *ToDay `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// DownloadLedgerParams defines parameters for DownloadLedger.
+type DownloadLedgerParams struct {
+	Content DownloadLedgerParamsContent `form:"content" json:"content"`
+
+	// From The first UTC day. Left out, it is as long before the last as events are retained.
+	From *FromDay `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The last UTC day. Left out, it is today.
+	To *ToDay `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// DownloadLedgerParamsContent defines parameters for DownloadLedger.
+type DownloadLedgerParamsContent string
 
 // PauseExportParams defines parameters for PauseExport.
 type PauseExportParams struct {
@@ -562,8 +772,14 @@ type CreateAPIKeyJSONRequestBody = CreateAPIKey
 // CreateExportJSONRequestBody defines body for CreateExport for application/json ContentType.
 type CreateExportJSONRequestBody = CreateExport
 
+// PreviewExportJSONRequestBody defines body for PreviewExport for application/json ContentType.
+type PreviewExportJSONRequestBody = PreviewExport
+
 // EditExportJSONRequestBody defines body for EditExport for application/json ContentType.
 type EditExportJSONRequestBody = EditExport
+
+// CreateBackfillJSONRequestBody defines body for CreateBackfill for application/json ContentType.
+type CreateBackfillJSONRequestBody = CreateBackfill
 
 // RelinkExportJSONRequestBody defines body for RelinkExport for application/json ContentType.
 type RelinkExportJSONRequestBody = RelinkExport
@@ -618,6 +834,9 @@ type ServerInterface interface {
 	// CreateExport Create an export
 	// (POST /v1/exports)
 	CreateExport(c *gin.Context, params CreateExportParams)
+	// PreviewExport See what an export would write
+	// (POST /v1/exports/preview)
+	PreviewExport(c *gin.Context, params PreviewExportParams)
 	// DeleteExport Delete an export
 	// (DELETE /v1/exports/{export_id})
 	DeleteExport(c *gin.Context, exportId ExportID)
@@ -627,6 +846,24 @@ type ServerInterface interface {
 	// EditExport Edit an export
 	// (PATCH /v1/exports/{export_id})
 	EditExport(c *gin.Context, exportId ExportID)
+	// ListBackfills List the backfills of an export
+	// (GET /v1/exports/{export_id}/backfills)
+	ListBackfills(c *gin.Context, exportId ExportID, params ListBackfillsParams)
+	// CreateBackfill Deliver a past range once more
+	// (POST /v1/exports/{export_id}/backfills)
+	CreateBackfill(c *gin.Context, exportId ExportID, params CreateBackfillParams)
+	// GetBackfill Get a backfill with its progress
+	// (GET /v1/exports/{export_id}/backfills/{backfill_id})
+	GetBackfill(c *gin.Context, exportId ExportID, backfillId BackfillID)
+	// CancelBackfill Cancel a backfill
+	// (POST /v1/exports/{export_id}/backfills/{backfill_id}/cancel)
+	CancelBackfill(c *gin.Context, exportId ExportID, backfillId BackfillID, params CancelBackfillParams)
+	// GetLedger View day by day what became of the events
+	// (GET /v1/exports/{export_id}/ledger)
+	GetLedger(c *gin.Context, exportId ExportID, params GetLedgerParams)
+	// DownloadLedger Download the ledger as CSV
+	// (GET /v1/exports/{export_id}/ledger.csv)
+	DownloadLedger(c *gin.Context, exportId ExportID, params DownloadLedgerParams)
 	// PauseExport Pause an export
 	// (POST /v1/exports/{export_id}/pause)
 	PauseExport(c *gin.Context, exportId ExportID, params PauseExportParams)
@@ -642,7 +879,7 @@ type ServerInterface interface {
 	// ListRuns List the runs of an export
 	// (GET /v1/exports/{export_id}/runs)
 	ListRuns(c *gin.Context, exportId ExportID, params ListRunsParams)
-	// GetRun Get a run with the objects that it delivered
+	// GetRun Get a run with its objects
 	// (GET /v1/exports/{export_id}/runs/{run_id})
 	GetRun(c *gin.Context, exportId ExportID, runId openapi_types.UUID)
 	// ListIntegrations List integrations
@@ -1004,6 +1241,46 @@ func (siw *ServerInterfaceWrapper) CreateExport(c *gin.Context) {
 	siw.Handler.CreateExport(c, params)
 }
 
+// PreviewExport operation middleware
+func (siw *ServerInterfaceWrapper) PreviewExport(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PreviewExportParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PreviewExport(c, params)
+}
+
 // DeleteExport operation middleware
 func (siw *ServerInterfaceWrapper) DeleteExport(c *gin.Context) {
 
@@ -1077,6 +1354,287 @@ func (siw *ServerInterfaceWrapper) EditExport(c *gin.Context) {
 	}
 
 	siw.Handler.EditExport(c, exportId)
+}
+
+// ListBackfills operation middleware
+func (siw *ServerInterfaceWrapper) ListBackfills(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "export_id" -------------
+	var exportId ExportID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "export_id", c.Param("export_id"), &exportId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter export_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListBackfillsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListBackfills(c, exportId, params)
+}
+
+// CreateBackfill operation middleware
+func (siw *ServerInterfaceWrapper) CreateBackfill(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "export_id" -------------
+	var exportId ExportID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "export_id", c.Param("export_id"), &exportId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter export_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateBackfillParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateBackfill(c, exportId, params)
+}
+
+// GetBackfill operation middleware
+func (siw *ServerInterfaceWrapper) GetBackfill(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "export_id" -------------
+	var exportId ExportID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "export_id", c.Param("export_id"), &exportId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter export_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "backfill_id" -------------
+	var backfillId BackfillID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "backfill_id", c.Param("backfill_id"), &backfillId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter backfill_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetBackfill(c, exportId, backfillId)
+}
+
+// CancelBackfill operation middleware
+func (siw *ServerInterfaceWrapper) CancelBackfill(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "export_id" -------------
+	var exportId ExportID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "export_id", c.Param("export_id"), &exportId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter export_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "backfill_id" -------------
+	var backfillId BackfillID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "backfill_id", c.Param("backfill_id"), &backfillId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter backfill_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CancelBackfillParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CancelBackfill(c, exportId, backfillId, params)
+}
+
+// GetLedger operation middleware
+func (siw *ServerInterfaceWrapper) GetLedger(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "export_id" -------------
+	var exportId ExportID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "export_id", c.Param("export_id"), &exportId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter export_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLedgerParams
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetLedger(c, exportId, params)
+}
+
+// DownloadLedger operation middleware
+func (siw *ServerInterfaceWrapper) DownloadLedger(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "export_id" -------------
+	var exportId ExportID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "export_id", c.Param("export_id"), &exportId, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter export_id: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DownloadLedgerParams
+
+	// ------------- Required query parameter "content" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "content", c.Request.URL.Query(), &params.Content, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter content: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DownloadLedger(c, exportId, params)
 }
 
 // PauseExport operation middleware
@@ -2257,12 +2815,19 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/v1/exports/:export_id", wrapper.DeleteExport)
 	router.GET(options.BaseURL+"/v1/exports/:export_id", wrapper.GetExport)
 	router.PATCH(options.BaseURL+"/v1/exports/:export_id", wrapper.EditExport)
+	router.GET(options.BaseURL+"/v1/exports/:export_id/backfills", wrapper.ListBackfills)
+	router.POST(options.BaseURL+"/v1/exports/:export_id/backfills", wrapper.CreateBackfill)
+	router.GET(options.BaseURL+"/v1/exports/:export_id/backfills/:backfill_id", wrapper.GetBackfill)
+	router.POST(options.BaseURL+"/v1/exports/:export_id/backfills/:backfill_id/cancel", wrapper.CancelBackfill)
+	router.GET(options.BaseURL+"/v1/exports/:export_id/ledger", wrapper.GetLedger)
+	router.GET(options.BaseURL+"/v1/exports/:export_id/ledger.csv", wrapper.DownloadLedger)
 	router.POST(options.BaseURL+"/v1/exports/:export_id/pause", wrapper.PauseExport)
 	router.POST(options.BaseURL+"/v1/exports/:export_id/relink", wrapper.RelinkExport)
 	router.POST(options.BaseURL+"/v1/exports/:export_id/resume", wrapper.ResumeExport)
 	router.POST(options.BaseURL+"/v1/exports/:export_id/run", wrapper.RunExport)
 	router.GET(options.BaseURL+"/v1/exports/:export_id/runs", wrapper.ListRuns)
 	router.GET(options.BaseURL+"/v1/exports/:export_id/runs/:run_id", wrapper.GetRun)
+	router.POST(options.BaseURL+"/v1/exports/preview", wrapper.PreviewExport)
 	router.GET(options.BaseURL+"/v1/integrations", wrapper.ListIntegrations)
 	router.POST(options.BaseURL+"/v1/integrations", wrapper.CreateIntegration)
 	router.DELETE(options.BaseURL+"/v1/integrations/:integration_id", wrapper.DeleteIntegration)
@@ -2450,6 +3015,29 @@ func (response CreateExport202JSONResponse) VisitCreateExportResponse(w http.Res
 	return err
 }
 
+type PreviewExportRequestObject struct {
+	Params PreviewExportParams
+	Body   *PreviewExportJSONRequestBody
+}
+
+type PreviewExportResponseObject interface {
+	VisitPreviewExportResponse(w http.ResponseWriter) error
+}
+
+type PreviewExport200JSONResponse ExportPreview
+
+func (response PreviewExport200JSONResponse) VisitPreviewExportResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteExportRequestObject struct {
 	ExportId ExportID `json:"export_id"`
 }
@@ -2516,6 +3104,162 @@ func (response EditExport202JSONResponse) VisitEditExportResponse(w http.Respons
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBackfillsRequestObject struct {
+	ExportId ExportID `json:"export_id"`
+	Params   ListBackfillsParams
+}
+
+type ListBackfillsResponseObject interface {
+	VisitListBackfillsResponse(w http.ResponseWriter) error
+}
+
+type ListBackfills200JSONResponse BackfillList
+
+func (response ListBackfills200JSONResponse) VisitListBackfillsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateBackfillRequestObject struct {
+	ExportId ExportID `json:"export_id"`
+	Params   CreateBackfillParams
+	Body     *CreateBackfillJSONRequestBody
+}
+
+type CreateBackfillResponseObject interface {
+	VisitCreateBackfillResponse(w http.ResponseWriter) error
+}
+
+type CreateBackfill202JSONResponse struct{ AcceptedJSONResponse }
+
+func (response CreateBackfill202JSONResponse) VisitCreateBackfillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBackfillRequestObject struct {
+	ExportId   ExportID   `json:"export_id"`
+	BackfillId BackfillID `json:"backfill_id"`
+}
+
+type GetBackfillResponseObject interface {
+	VisitGetBackfillResponse(w http.ResponseWriter) error
+}
+
+type GetBackfill200JSONResponse Backfill
+
+func (response GetBackfill200JSONResponse) VisitGetBackfillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelBackfillRequestObject struct {
+	ExportId   ExportID   `json:"export_id"`
+	BackfillId BackfillID `json:"backfill_id"`
+	Params     CancelBackfillParams
+}
+
+type CancelBackfillResponseObject interface {
+	VisitCancelBackfillResponse(w http.ResponseWriter) error
+}
+
+type CancelBackfill202JSONResponse struct{ AcceptedJSONResponse }
+
+func (response CancelBackfill202JSONResponse) VisitCancelBackfillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLedgerRequestObject struct {
+	ExportId ExportID `json:"export_id"`
+	Params   GetLedgerParams
+}
+
+type GetLedgerResponseObject interface {
+	VisitGetLedgerResponse(w http.ResponseWriter) error
+}
+
+type GetLedger200JSONResponse Ledger
+
+func (response GetLedger200JSONResponse) VisitGetLedgerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadLedgerRequestObject struct {
+	ExportId ExportID `json:"export_id"`
+	Params   DownloadLedgerParams
+}
+
+type DownloadLedgerResponseObject interface {
+	VisitDownloadLedgerResponse(w http.ResponseWriter) error
+}
+
+type DownloadLedger200ResponseHeaders struct {
+	ContentDisposition *string
+}
+
+type DownloadLedger200TextcsvResponse struct {
+	Body          io.Reader
+	Headers       DownloadLedger200ResponseHeaders
+	ContentLength int64
+}
+
+func (response DownloadLedger200TextcsvResponse) VisitDownloadLedgerResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
 	return err
 }
 
@@ -3230,6 +3974,9 @@ type StrictServerInterface interface {
 	// CreateExport Create an export
 	// (POST /v1/exports)
 	CreateExport(ctx context.Context, request CreateExportRequestObject) (CreateExportResponseObject, error)
+	// PreviewExport See what an export would write
+	// (POST /v1/exports/preview)
+	PreviewExport(ctx context.Context, request PreviewExportRequestObject) (PreviewExportResponseObject, error)
 	// DeleteExport Delete an export
 	// (DELETE /v1/exports/{export_id})
 	DeleteExport(ctx context.Context, request DeleteExportRequestObject) (DeleteExportResponseObject, error)
@@ -3239,6 +3986,24 @@ type StrictServerInterface interface {
 	// EditExport Edit an export
 	// (PATCH /v1/exports/{export_id})
 	EditExport(ctx context.Context, request EditExportRequestObject) (EditExportResponseObject, error)
+	// ListBackfills List the backfills of an export
+	// (GET /v1/exports/{export_id}/backfills)
+	ListBackfills(ctx context.Context, request ListBackfillsRequestObject) (ListBackfillsResponseObject, error)
+	// CreateBackfill Deliver a past range once more
+	// (POST /v1/exports/{export_id}/backfills)
+	CreateBackfill(ctx context.Context, request CreateBackfillRequestObject) (CreateBackfillResponseObject, error)
+	// GetBackfill Get a backfill with its progress
+	// (GET /v1/exports/{export_id}/backfills/{backfill_id})
+	GetBackfill(ctx context.Context, request GetBackfillRequestObject) (GetBackfillResponseObject, error)
+	// CancelBackfill Cancel a backfill
+	// (POST /v1/exports/{export_id}/backfills/{backfill_id}/cancel)
+	CancelBackfill(ctx context.Context, request CancelBackfillRequestObject) (CancelBackfillResponseObject, error)
+	// GetLedger View day by day what became of the events
+	// (GET /v1/exports/{export_id}/ledger)
+	GetLedger(ctx context.Context, request GetLedgerRequestObject) (GetLedgerResponseObject, error)
+	// DownloadLedger Download the ledger as CSV
+	// (GET /v1/exports/{export_id}/ledger.csv)
+	DownloadLedger(ctx context.Context, request DownloadLedgerRequestObject) (DownloadLedgerResponseObject, error)
 	// PauseExport Pause an export
 	// (POST /v1/exports/{export_id}/pause)
 	PauseExport(ctx context.Context, request PauseExportRequestObject) (PauseExportResponseObject, error)
@@ -3254,7 +4019,7 @@ type StrictServerInterface interface {
 	// ListRuns List the runs of an export
 	// (GET /v1/exports/{export_id}/runs)
 	ListRuns(ctx context.Context, request ListRunsRequestObject) (ListRunsResponseObject, error)
-	// GetRun Get a run with the objects that it delivered
+	// GetRun Get a run with its objects
 	// (GET /v1/exports/{export_id}/runs/{run_id})
 	GetRun(ctx context.Context, request GetRunRequestObject) (GetRunResponseObject, error)
 	// ListIntegrations List integrations
@@ -3607,6 +4372,50 @@ func (sh *strictHandler) CreateExport(ctx *gin.Context, params CreateExportParam
 	}
 }
 
+// PreviewExport operation middleware
+func (sh *strictHandler) PreviewExport(ctx *gin.Context, params PreviewExportParams) {
+	var request PreviewExportRequestObject
+
+	request.Params = params
+
+	var body PreviewExportJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewExport(ctx, request.(PreviewExportRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewExport")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PreviewExportResponseObject); ok {
+		if err := validResponse.VisitPreviewExportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // DeleteExport operation middleware
 func (sh *strictHandler) DeleteExport(ctx *gin.Context, exportId ExportID) {
 	var request DeleteExportRequestObject
@@ -3696,6 +4505,187 @@ func (sh *strictHandler) EditExport(ctx *gin.Context, exportId ExportID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(EditExportResponseObject); ok {
 		if err := validResponse.VisitEditExportResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListBackfills operation middleware
+func (sh *strictHandler) ListBackfills(ctx *gin.Context, exportId ExportID, params ListBackfillsParams) {
+	var request ListBackfillsRequestObject
+
+	request.ExportId = exportId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBackfills(ctx, request.(ListBackfillsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBackfills")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListBackfillsResponseObject); ok {
+		if err := validResponse.VisitListBackfillsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateBackfill operation middleware
+func (sh *strictHandler) CreateBackfill(ctx *gin.Context, exportId ExportID, params CreateBackfillParams) {
+	var request CreateBackfillRequestObject
+
+	request.ExportId = exportId
+	request.Params = params
+
+	var body CreateBackfillJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateBackfill(ctx, request.(CreateBackfillRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateBackfill")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateBackfillResponseObject); ok {
+		if err := validResponse.VisitCreateBackfillResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetBackfill operation middleware
+func (sh *strictHandler) GetBackfill(ctx *gin.Context, exportId ExportID, backfillId BackfillID) {
+	var request GetBackfillRequestObject
+
+	request.ExportId = exportId
+	request.BackfillId = backfillId
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetBackfill(ctx, request.(GetBackfillRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetBackfill")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetBackfillResponseObject); ok {
+		if err := validResponse.VisitGetBackfillResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelBackfill operation middleware
+func (sh *strictHandler) CancelBackfill(ctx *gin.Context, exportId ExportID, backfillId BackfillID, params CancelBackfillParams) {
+	var request CancelBackfillRequestObject
+
+	request.ExportId = exportId
+	request.BackfillId = backfillId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelBackfill(ctx, request.(CancelBackfillRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelBackfill")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CancelBackfillResponseObject); ok {
+		if err := validResponse.VisitCancelBackfillResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetLedger operation middleware
+func (sh *strictHandler) GetLedger(ctx *gin.Context, exportId ExportID, params GetLedgerParams) {
+	var request GetLedgerRequestObject
+
+	request.ExportId = exportId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLedger(ctx, request.(GetLedgerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLedger")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetLedgerResponseObject); ok {
+		if err := validResponse.VisitGetLedgerResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DownloadLedger operation middleware
+func (sh *strictHandler) DownloadLedger(ctx *gin.Context, exportId ExportID, params DownloadLedgerParams) {
+	var request DownloadLedgerRequestObject
+
+	request.ExportId = exportId
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DownloadLedger(ctx, request.(DownloadLedgerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DownloadLedger")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(DownloadLedgerResponseObject); ok {
+		if err := validResponse.VisitDownloadLedgerResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -60,6 +60,7 @@ var statusOf = map[service.Kind]int{
 	service.NotFound:        http.StatusNotFound,
 	service.Conflict:        http.StatusConflict,
 	service.Invalid:         http.StatusUnprocessableEntity,
+	service.Busy:            http.StatusServiceUnavailable,
 }
 
 // problemOf is the one place where errors become HTTP. Expected is false for
@@ -113,7 +114,7 @@ func (a *api) answer(c *gin.Context, p *problem) {
 	}
 	c.Abort()
 	if c.Writer.Written() {
-		return // the answer has begun; it breaks off
+		panic(http.ErrAbortHandler) // the answer has begun; its reader must see that it is not whole
 	}
 	c.Header("Content-Type", "application/problem+json")
 	c.JSON(p.Status, answer)

@@ -25,6 +25,7 @@ func (a *api) registerService(router gin.IRouter) error {
 	router.GET("/readyz", a.ready)
 	router.GET("/metrics", gin.WrapH(promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{})))
 	router.GET("/openapi.yaml", func(c *gin.Context) { c.Data(http.StatusOK, "application/yaml", schemas.OpenAPI) })
+	router.GET("/.well-known/jwks.json", a.keySet)
 	router.GET("/docs", func(c *gin.Context) { c.Data(http.StatusOK, "text/html; charset=utf-8", page) })
 	return nil
 }
@@ -38,4 +39,15 @@ func (a *api) ready(c *gin.Context) {
 		return
 	}
 	c.String(http.StatusOK, "ready\n")
+}
+
+// keySet answers everybody: whoever verifies a manifest need not be a caller.
+func (a *api) keySet(c *gin.Context) {
+	set, err := a.service.KeySet(c.Request.Context())
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.Header("Cache-Control", "public, max-age=300")
+	c.Data(http.StatusOK, "application/jwk-set+json", set)
 }
