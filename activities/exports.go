@@ -108,14 +108,8 @@ func (a *Exports) chooseWindow(ctx context.Context, tx *postgres.Tx, s series, r
 		if window.Destination == s.template.Destination {
 			return nil
 		}
-		// The export has been retargeted, and no run is under way. What an
-		// earlier one left in the old place is in no delivery.
-		old := window.ID
-		window.Destination = s.template.Destination
-		if window.ID, err = newID(); err != nil {
-			return err
-		}
-		return tx.ReplaceWindow(ctx, old, *window)
+		result.Window, err = moveWindow(ctx, tx, *window, s.template.Destination)
+		return err
 	}
 	extent, err := tx.NextExtent(ctx, s.delivered+1, s.upTo, a.Limits.WindowRows)
 	if err != nil {
@@ -137,6 +131,26 @@ func (a *Exports) chooseWindow(ctx context.Context, tx *postgres.Tx, s series, r
 	}
 	result.Window = &next
 	return tx.InsertWindow(ctx, next)
+}
+
+// moveWindow has an undelivered window delivered to another place: the export
+// has been retargeted, and no run is under way. What an earlier one left in the
+// old place is in no delivery. When the export comes back to a place that it was
+// to be delivered to before, it goes on with what it has there.
+func moveWindow(ctx context.Context, tx *postgres.Tx, window schemas.Window, to schemas.Destination) (*schemas.Window, error) {
+	former, err := tx.FormerWindow(ctx, window, to)
+	if err != nil {
+		return nil, err
+	}
+	if former != nil {
+		return former, tx.ReturnToWindow(ctx, window.ID, former.ID)
+	}
+	old := window.ID
+	window.Destination = to
+	if window.ID, err = newID(); err != nil {
+		return nil, err
+	}
+	return &window, tx.ReplaceWindow(ctx, old, window)
 }
 
 // fit makes the window of an extent: parts about as large as wanted, and no

@@ -65,12 +65,43 @@ func (t *Tx) InsertWindow(ctx context.Context, w schemas.Window) error {
 // of the same range instead. What was written of the former stays where it is
 // and in the ledger, and is in no manifest.
 func (t *Tx) ReplaceWindow(ctx context.Context, old uuid.UUID, w schemas.Window) error {
-	err := t.execOne(ctx, "abandon a window", `
-		UPDATE export_window AS w SET abandoned_at = now() WHERE w.id = $1 AND `+open, old)
-	if err != nil {
+	if err := t.abandonWindow(ctx, old); err != nil {
 		return err
 	}
 	return t.insertWindow(ctx, w, &old)
+}
+
+// FormerWindow is the abandoned window of the same range that was to be
+// delivered to a place before this one; nil when there is none. The place may
+// hold its parts and its manifest under the keys that another window of this
+// range would have there.
+func (t *Tx) FormerWindow(ctx context.Context, w schemas.Window, at schemas.Destination) (*schemas.Window, error) {
+	former, err := queryOne(ctx, t, "find a former window", scanWindow, selectWindow+`
+		WHERE w.export_id = $1 AND w.backfill_id IS NOT DISTINCT FROM $2 AND w.first_seq = $3 AND w.last_seq = $4
+		  AND w.destination = $5 AND w.abandoned_at IS NOT NULL ORDER BY w.id DESC LIMIT 1`,
+		w.ExportID, w.BackfillID, w.FirstSeq, w.LastSeq, asURL(&at))
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &former, nil
+}
+
+// ReturnToWindow abandons a window that is not delivered, and takes up its
+// former one again, with the parts and the manifest that it had.
+func (t *Tx) ReturnToWindow(ctx context.Context, old, former uuid.UUID) error {
+	if err := t.abandonWindow(ctx, old); err != nil {
+		return err
+	}
+	return t.execOne(ctx, "take up a former window", `
+		UPDATE export_window SET abandoned_at = NULL, replaces = $2 WHERE id = $1 AND abandoned_at IS NOT NULL`, former, old)
+}
+
+func (t *Tx) abandonWindow(ctx context.Context, id uuid.UUID) error {
+	return t.execOne(ctx, "abandon a window", `
+		UPDATE export_window AS w SET abandoned_at = now() WHERE w.id = $1 AND `+open, id)
 }
 
 func (t *Tx) insertWindow(ctx context.Context, w schemas.Window, replaces *uuid.UUID) error {
@@ -112,11 +143,19 @@ func (t *Tx) PreviousManifest(ctx context.Context, w schemas.Window) (*schemas.M
 		w.ExportID, w.BackfillID, w.FirstSeq)
 }
 
-// VoidManifest is the manifest of the window that this one replaces, which may
-// or may not have been written where it was to go; nil when there is none.
+// VoidManifest is the manifest that was sealed last for the windows which this
+// one replaces, one after the other. It may or may not have been written where
+// it was to go. It is nil when there is none.
 func (t *Tx) VoidManifest(ctx context.Context, w schemas.Window) (*schemas.ManifestRef, error) {
-	return t.manifestRef(ctx, "find the manifest that is replaced", w,
-		`w.id = (SELECT replaces FROM export_window WHERE id = $1)`, w.ID)
+	return t.manifestRef(ctx, "find the manifest that is replaced", w, `w.id = (
+		WITH RECURSIVE former (id, replaces, depth) AS (
+			SELECT id, replaces, 0 FROM export_window WHERE id = $1
+			UNION ALL
+			SELECT o.id, o.replaces, former.depth + 1 FROM former JOIN export_window AS o ON o.id = former.replaces
+		) CYCLE id SET again USING path
+		SELECT former.id FROM former JOIN export_window AS o ON o.id = former.id
+		WHERE former.depth > 0 AND NOT former.again AND o.manifest_key IS NOT NULL
+		ORDER BY former.depth LIMIT 1)`, w.ID)
 }
 
 func (t *Tx) manifestRef(ctx context.Context, attempt string, seen schemas.Window, where string, args ...any) (*schemas.ManifestRef, error) {
