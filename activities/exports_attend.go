@@ -14,15 +14,20 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
-// heartbeatEvery keeps well inside the workflow's heartbeat timeout of 30 s.
-const heartbeatEvery = 5 * time.Second
+// heartbeatEvery keeps well inside the workflow's heartbeat timeout of 30 s. It
+// is a variable for tests.
+var heartbeatEvery = 5 * time.Second
+
+// lookTimeout bounds a look at the run. A database that does not answer must not
+// keep heartbeats back.
+const lookTimeout = 5 * time.Second
 
 // attend sends heartbeats until stop is called, and ends the context when the
 // run has ended meanwhile: it was superseded, or its backfill cancelled, and
 // what it goes on to write would be of no use.
 func (a *Exports) attend(ctx context.Context, org, run uuid.UUID, details func() any) (attended context.Context, stop func()) {
 	attended, cancel := context.WithCancelCause(ctx)
-	over := everyBeat(ctx, func() {
+	over := everyBeat(ctx, func(ctx context.Context) {
 		activity.RecordHeartbeat(ctx, details())
 		if status, ended := a.ended(ctx, org, run); ended {
 			cancel(superseded("the run has %s meanwhile", status))
@@ -33,32 +38,32 @@ func (a *Exports) attend(ctx context.Context, org, run uuid.UUID, details func()
 
 // beat sends heartbeats until stop is called.
 func beat(ctx context.Context) (stop func()) {
-	return everyBeat(ctx, func() { activity.RecordHeartbeat(ctx) })
+	return everyBeat(ctx, func(ctx context.Context) { activity.RecordHeartbeat(ctx) })
 }
 
-func everyBeat(ctx context.Context, do func()) (stop func()) {
-	done := make(chan struct{})
+func everyBeat(ctx context.Context, do func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() {
 		ticker := time.NewTicker(heartbeatEvery)
 		defer ticker.Stop()
 		for {
-			do()
+			do(ctx)
 			select {
 			case <-ticker.C:
-			case <-done:
-				return
 			case <-ctx.Done():
 				return
 			}
 		}
 	})
-	return func() { close(done); running.Wait() }
+	return func() { cancel(); running.Wait() }
 }
 
 // ended tells whether the run is not running any more. If that cannot be known
-// now, it is taken to be.
+// now, it is taken to be running.
 func (a *Exports) ended(ctx context.Context, org, run uuid.UUID) (status schemas.RunStatus, ended bool) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	err := a.Store.InOrg(ctx, org, func(tx *postgres.Tx) error {
 		found, err := tx.Run(ctx, run)
 		status = found.Status

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,10 +14,11 @@ import (
 )
 
 // CloseChains writes the final manifests of the places that an integration's
-// exports have left. One that fails does not keep the others back; the error is
-// that of the first, and a repetition goes on with those that are left. While a
-// run still delivers to such a place its chain may go on, and that is an error
-// to be tried again as well.
+// exports have left. One that fails does not keep the others back, and a
+// repetition goes on with those that are left. The error is the first that is
+// worth another try; only when there is none it is one that is not, because that
+// gives all of them up. While a run still delivers to such a place its chain may
+// go on, and that is to be tried again as well.
 func (a *Exports) CloseChains(ctx context.Context, in schemas.IntegrationRef) error {
 	var open []postgres.Closing
 	var integration schemas.Integration
@@ -31,13 +33,26 @@ func (a *Exports) CloseChains(ctx context.Context, in schemas.IntegrationRef) er
 		return toTemporal(ctx, err)
 	}
 	defer beat(ctx)()
-	var first error
+	var passing, lasting error
 	for _, closing := range open {
-		if err := a.closeChain(ctx, integration, closing); err != nil && first == nil {
-			first = fmt.Errorf("close the chain of export %s in %s: %w", closing.ExportID, closing.Destination, err)
+		err := a.closeChain(ctx, integration, closing)
+		if err == nil {
+			continue
+		}
+		err = toTemporal(ctx, fmt.Errorf("close the chain of export %s in %s: %w", closing.ExportID, closing.Destination, err))
+		if lasts(err) {
+			lasting = cmp.Or(lasting, err)
+		} else {
+			passing = cmp.Or(passing, err)
 		}
 	}
-	return toTemporal(ctx, first)
+	return cmp.Or(passing, lasting)
+}
+
+// lasts tells whether Temporal does not try again.
+func lasts(err error) bool {
+	var application *temporal.ApplicationError
+	return errors.As(err, &application) && application.NonRetryable()
 }
 
 func (a *Exports) closeChain(ctx context.Context, integration schemas.Integration, c postgres.Closing) error {

@@ -37,7 +37,7 @@ func (a *Exports) finishRun(ctx context.Context, in schemas.FinishRunInput) (res
 	}
 	if !d.delivered {
 		attended, stop := a.attend(ctx, in.OrgID, in.RunID, func() any { return nil })
-		err := a.Places.publish(attended, d.integration, d.window.Destination, d.sealed)
+		err := toTemporal(attended, a.Places.publish(attended, d.integration, d.window.Destination, d.sealed))
 		stop()
 		if err != nil {
 			return result, err

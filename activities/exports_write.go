@@ -29,7 +29,9 @@ func (a *Exports) WriteParts(ctx context.Context, in schemas.WritePartsInput) (s
 	ctx, stop := a.attend(ctx, in.OrgID, in.RunID, func() any { return w.progress() })
 	defer stop()
 	err = w.write(ctx)
-	a.Places.reconsider(ctx, w.integration, in.Window.Destination, err)
+	if w.entered || err != nil { // who wrote nothing has found nothing out
+		a.Places.reconsider(ctx, w.integration, in.Window.Destination, err)
+	}
 	err = toTemporal(ctx, err)
 	a.noteAttempt(ctx, in.ExportInput, in.RunID, err)
 	return w.sum(), err
@@ -41,6 +43,7 @@ type writing struct {
 	in          schemas.WritePartsInput
 	integration schemas.Integration
 	place       func() (destination.Destination, error) // opened when the first object is put
+	entered     bool                                    // place has been opened
 
 	mu      sync.Mutex
 	settled map[int]schemas.Object
@@ -80,6 +83,7 @@ func (w *writing) write(ctx context.Context) error {
 	var opened destination.Destination
 	w.place = sync.OnceValues(func() (_ destination.Destination, err error) {
 		opened, err = w.Places.enter(ctx, w.integration, w.in.Window.Destination)
+		w.entered = err == nil
 		return opened, err
 	})
 	defer func() {

@@ -10,39 +10,35 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
-// publish writes a sealed manifest and then its signature.
+// publish writes a sealed manifest and then its signature. Once the manifest is
+// written, being cancelled does not leave it there unsigned.
 func (p *Places) publish(ctx context.Context, integration schemas.Integration, at schemas.Destination, sealed schemas.SealedManifest) error {
-	err := p.put(ctx, integration, at, []file{
-		{sealed.Key, "application/json", sealed.Content},
-		{sealed.Key + schemas.SignatureSuffix, "application/jose", []byte(sealed.Signature)},
-	})
+	err := p.write(ctx, integration, at, sealed)
 	p.reconsider(ctx, integration, at, err)
 	return err
 }
 
-// file is a small object.
-type file struct {
-	key, contentType string
-	content          []byte
-}
-
-func (p *Places) put(ctx context.Context, integration schemas.Integration, at schemas.Destination, files []file) error {
+func (p *Places) write(ctx context.Context, integration schemas.Integration, at schemas.Destination, sealed schemas.SealedManifest) error {
 	place, err := p.enter(ctx, integration, at)
 	if err != nil {
 		return err
 	}
 	defer place.Close() //nolint:errcheck // every object has been acknowledged by then
-	for _, f := range files {
-		err := place.Put(ctx, f.key, destination.Object{
-			Body:        bytes.NewReader(f.content),
-			Size:        int64(len(f.content)),
-			MD5:         md5.Sum(f.content), //nolint:gosec // see the import
-			SHA256:      sha256.Sum256(f.content),
-			ContentType: f.contentType,
-		})
-		if err != nil {
-			return err
-		}
+	if err := put(ctx, place, sealed.Key, "application/json", sealed.Content); err != nil {
+		return err
 	}
-	return nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	return put(ctx, place, sealed.Key+schemas.SignatureSuffix, "application/jose", []byte(sealed.Signature))
+}
+
+// put stores a small object.
+func put(ctx context.Context, place destination.Destination, key, contentType string, content []byte) error {
+	return place.Put(ctx, key, destination.Object{
+		Body:        bytes.NewReader(content),
+		Size:        int64(len(content)),
+		MD5:         md5.Sum(content), //nolint:gosec // see the import
+		SHA256:      sha256.Sum256(content),
+		ContentType: contentType,
+	})
 }
