@@ -9,7 +9,12 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/auditferry/auditferry/internal/postgres"
+	"github.com/auditferry/auditferry/schemas"
 )
+
+var everything schemas.Filter
 
 // spread puts the org's 30 events into the partitions of three days.
 func spread(b bundle) {
@@ -43,20 +48,20 @@ func TestCopyEventsAcrossPartitions(t *testing.T) {
 		{9, 8, 1, 0},
 	} {
 		next := part.wantFirst
-		rows, err := b.CopyEvents(t.Context(), b.org, part.first, part.last, func(body []byte) error {
+		copied, err := b.CopyEvents(t.Context(), b.org, part.first, part.last, everything, func(body []byte) error {
 			require.Equal(t, next, seqOf(t, body))
 			next++
 			return nil
 		})
 		require.NoError(t, err)
 		require.Equal(t, part.wantLast, next-1)
-		require.Equal(t, part.wantLast-part.wantFirst+1, rows)
+		require.Equal(t, postgres.Copied{Rows: part.wantLast - part.wantFirst + 1}, copied)
 	}
 
-	rows, err := b.CopyEvents(t.Context(), newID(t), 1, 30, func([]byte) error { return nil })
+	copied, err := b.CopyEvents(t.Context(), newID(t), 1, 30, everything, func([]byte) error { return nil })
 	require.NoError(t, err)
-	require.Zero(t, rows)
-	_, err = b.CopyEvents(t.Context(), uuid.Nil, 1, 30, func([]byte) error { return nil })
+	require.Zero(t, copied)
+	_, err = b.CopyEvents(t.Context(), uuid.Nil, 1, 30, everything, func([]byte) error { return nil })
 	require.Error(t, err)
 }
 
@@ -67,7 +72,7 @@ func TestCopyEventsStopsAtAnError(t *testing.T) {
 	b := setup(t)
 	b.append(2000)
 	calls := 0
-	_, err := b.CopyEvents(t.Context(), b.org, 1, 2000, func([]byte) error {
+	_, err := b.CopyEvents(t.Context(), b.org, 1, 2000, everything, func([]byte) error {
 		calls++
 		if calls == 3 {
 			return errDiskFull
@@ -88,7 +93,7 @@ func TestCopyEventsEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	calls := 0
-	_, err := b.CopyEvents(ctx, b.org, 1, 20_000, func([]byte) error {
+	_, err := b.CopyEvents(ctx, b.org, 1, 20_000, everything, func([]byte) error {
 		calls++
 		cancel()
 		return nil
@@ -107,7 +112,7 @@ func TestCopyEventsIsInNobodysWay(t *testing.T) {
 		b.append(5000)
 	}
 	spreadOut := false
-	_, err := b.CopyEvents(t.Context(), b.org, 1, 20_000, func([]byte) error {
+	_, err := b.CopyEvents(t.Context(), b.org, 1, 20_000, everything, func([]byte) error {
 		if spreadOut {
 			return nil
 		}
@@ -128,6 +133,71 @@ func TestCopyEventsIsInNobodysWay(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, dropped, 3) // yesterday, today and tomorrow
 }
+
+// Invariant 3: what the filter keeps back is counted, and nothing else is kept
+// back, whatever characters names are made of.
+func TestCopyEventsFilters(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	actions := []string{
+		"document.read", "document.deleted", "documents.read", "document", "user.login", `it's`, `it''s`, `back\slash`, `back\\slash`,
+		"100%", "100x", "a_b", "axb", "größe.geändert", "grösse", "日本.語", "日本", "line\nbreak", "'; DROP TABLE audit_event; --", "$1", "E'x'",
+	}
+	all := events(t, len(actions))
+	for i, action := range actions {
+		all[i].Action = action
+		if i%2 == 1 {
+			all[i].Outcome = schemas.OutcomeFailure
+		}
+	}
+	b.in(func(tx *postgres.Tx) {
+		_, err := tx.AppendEvents(t.Context(), all)
+		require.NoError(t, err)
+	})
+	for name, test := range map[string]struct {
+		filter schemas.Filter
+		want   []string
+	}{
+		"all of a group":         {named("document.*"), []string{"document.read", "document.deleted"}},
+		"a name and all behind":  {named("document*"), []string{"document.read", "document.deleted", "documents.read", "document"}},
+		"a name, and that alone": {named("document"), []string{"document"}},
+		"several":                {named("user.login", "documents.*"), []string{"documents.read", "user.login"}},
+		"quote":                  {named(`it's`), []string{`it's`}},
+		"two quotes":             {named(`it''*`), []string{`it''s`}},
+		"backslash":              {named(`back\slash`), []string{`back\slash`}},
+		"backslashes":            {named(`back\\*`), []string{`back\\slash`}},
+		"percent is no wildcard": {named("100%"), []string{"100%"}},
+		"nor at the end":         {named("100%*"), []string{"100%"}},
+		"underscore is none":     {named("a_*"), []string{"a_b"}},
+		"umlauts":                {named("größe.*"), []string{"größe.geändert"}},
+		"another script":         {named("日本.*"), []string{"日本.語"}},
+		"line break":             {named("line\nbreak"), []string{"line\nbreak"}},
+		"a statement":            {named("'; DROP TABLE audit_event; --"), []string{"'; DROP TABLE audit_event; --"}},
+		"a parameter":            {named("$1"), []string{"$1"}},
+		"an escape string":       {named("E'x'"), []string{"E'x'"}},
+		"nothing has that name":  {named("DOCUMENT.*"), nil},
+		"all but a group":        {schemas.Filter{Actions: []string{"document*"}, ExceptActions: []string{"document.*"}}, []string{"documents.read", "document"}},
+		"an exception counts":    {schemas.Filter{Actions: []string{"document"}, ExceptActions: []string{"document"}}, nil},
+		"failures of a group":    {schemas.Filter{Actions: []string{"document*"}, Outcome: schemas.OutcomeFailure}, []string{"document.deleted", "document"}},
+		"successes":              {schemas.Filter{Actions: []string{"document*"}, Outcome: schemas.OutcomeSuccess}, []string{"document.read", "documents.read"}},
+		"everything":             {everything, actions},
+	} {
+		require.NoError(t, test.filter.Validate(), name)
+		var found []string
+		copied, err := b.CopyEvents(t.Context(), b.org, 1, int64(len(actions)), test.filter, func(body []byte) error {
+			var event schemas.Event
+			require.NoError(t, json.Unmarshal(body, &event))
+			found = append(found, event.Action)
+			return nil
+		})
+		require.NoError(t, err, name)
+		require.Equal(t, test.want, found, name)
+		require.Equal(t, postgres.Copied{Rows: int64(len(test.want)), Excluded: int64(len(actions) - len(test.want))}, copied, name)
+	}
+	b.append(1) // nobody has dropped anything
+}
+
+func named(actions ...string) schemas.Filter { return schemas.Filter{Actions: actions} }
 
 func seqOf(t *testing.T, body []byte) int64 {
 	t.Helper()

@@ -18,8 +18,11 @@ func TestExportKeepsWhatItIsGiven(t *testing.T) {
 	b := setup(t)
 	ctx := t.Context()
 	integration := b.addIntegration("s3://logs/")
-	want := b.addExport(integration, "daily")
+	want := export(t, integration, "daily")
+	want.Filter = schemas.Filter{Actions: []string{"document.*"}, ExceptActions: []string{"document.read"}, Outcome: schemas.OutcomeFailure}
+	want.DeliveredSeq, want.StartSeq = 41, 42
 	b.in(func(tx *postgres.Tx) {
+		require.NoError(t, tx.InsertExport(ctx, want))
 		got, err := tx.Export(ctx, want.ID)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -28,17 +31,46 @@ func TestExportKeepsWhatItIsGiven(t *testing.T) {
 		changed.Name, changed.State, changed.PauseReason = "weekly", schemas.ExportPaused, schemas.PausedByAdmin
 		changed.Schedule = schemas.Schedule{Kind: schemas.ScheduleWeekly, Weekdays: []string{"monday"}, At: "02:00"}
 		changed.Destination = parse(t, "s3://logs/new/")
-		changed.Slug, changed.DeliveredSeq, changed.AppliedVersion = "no part", 99, 99 // of the specification
+		changed.Filter = schemas.Filter{}
+		changed.Slug, changed.DeliveredSeq, changed.StartSeq, changed.AppliedVersion = "no part", 99, 99, 99 // of the specification
 		version, err := tx.UpdateExport(ctx, changed)
 		require.NoError(t, err)
 		require.Equal(t, 2, version)
 
 		got, err = tx.LockExport(ctx, want.ID)
 		require.NoError(t, err)
-		changed.Slug, changed.DeliveredSeq, changed.AppliedVersion = want.Slug, 0, 0
+		changed.Slug, changed.DeliveredSeq, changed.StartSeq, changed.AppliedVersion = want.Slug, 41, 42, 0
 		changed.SpecVersion, changed.UpdatedAt = 2, got.UpdatedAt
 		require.Equal(t, changed, got)
 	})
+}
+
+// A streak of failures begins with the first, and lasts until a live window is
+// delivered.
+func TestAStreakOfFailures(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	e := b.addExport(b.addIntegration("s3://logs/"), "daily")
+	b.append(30)
+	mark := func(at time.Time) {
+		b.in(func(tx *postgres.Tx) { require.NoError(t, tx.MarkFailing(ctx, e.ID, at)) })
+	}
+	first := now().Add(-time.Hour)
+	mark(first)
+	mark(now())
+	require.Equal(t, &first, b.currentExport(e.ID).FailingSince)
+
+	again := b.addBackfill(e, 1, 10)
+	b.delivered(b.backfillWindow(e, again, 1, 10))
+	require.Equal(t, &first, b.currentExport(e.ID).FailingSince, "a backfill says nothing about the schedule's runs")
+	b.delivered(b.windowOf(e, 1, 20))
+	require.Nil(t, b.currentExport(e.ID).FailingSince)
+
+	next := now()
+	mark(next)
+	require.Equal(t, &next, b.currentExport(e.ID).FailingSince)
+	b.in(func(tx *postgres.Tx) { require.ErrorIs(t, tx.MarkFailing(ctx, newID(t), next), postgres.ErrNotFound) })
 }
 
 func TestExportNames(t *testing.T) {

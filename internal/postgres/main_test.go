@@ -113,7 +113,7 @@ func export(t testing.TB, integration schemas.Integration, name string) schemas.
 		ID: newID(t), OrgID: integration.OrgID, IntegrationID: integration.ID, Name: name, Slug: name,
 		Schedule: schemas.Schedule{Kind: schemas.ScheduleInterval, Every: "1h"},
 		Format:   schemas.FormatNDJSON, Compression: schemas.CompressionZstd, PathTemplate: schemas.DefaultPathTemplate,
-		Destination: integration.Destination, State: schemas.ExportActive, SpecVersion: 1, CreatedAt: now(),
+		Destination: integration.Destination, State: schemas.ExportActive, StartSeq: 1, SpecVersion: 1, CreatedAt: now(),
 	}
 	e.UpdatedAt = e.CreatedAt
 	return e
@@ -142,10 +142,7 @@ func (b bundle) operation(id uuid.UUID) (op schemas.Operation) {
 // addRun allocates a window from first to last and begins a run of it.
 func (b bundle) addRun(e schemas.Export, first, last int64) (schemas.Window, schemas.Run) {
 	b.t.Helper()
-	w := schemas.Window{
-		ID: newID(b.t), ExportID: e.ID, Slug: e.Slug, FirstSeq: first, LastSeq: last, RowsPerPart: 10,
-		Format: e.Format, Compression: e.Compression, PathTemplate: e.PathTemplate, Destination: e.Destination,
-	}
+	w := b.windowOf(e, first, last)
 	b.in(func(tx *postgres.Tx) { require.NoError(b.t, tx.InsertWindow(b.t.Context(), w)) })
 	return w, b.beginRun(w)
 }
@@ -154,23 +151,10 @@ func (b bundle) beginRun(w schemas.Window) schemas.Run {
 	b.t.Helper()
 	r := schemas.Run{
 		ID: newID(b.t), ExportID: w.ExportID, WindowID: w.ID, WorkflowID: schemas.ExportWorkflowID(w.ExportID),
-		Status: schemas.RunRunning, FirstSeq: w.FirstSeq, LastSeq: w.LastSeq, StartedAt: now(),
+		BackfillID: w.BackfillID, Status: schemas.RunRunning, FirstSeq: w.FirstSeq, LastSeq: w.LastSeq, Parts: w.Parts(), StartedAt: now(),
 	}
 	b.in(func(tx *postgres.Tx) { require.NoError(b.t, tx.InsertRun(b.t.Context(), r, r.ID.String(), 0)) })
 	return r
-}
-
-// objects are what a run that did all right hands in.
-func objects(w schemas.Window) []schemas.Object {
-	all := make([]schemas.Object, w.Parts())
-	for n := range all {
-		first, last := w.Part(n)
-		all[n] = schemas.Object{
-			Part: n, Key: w.Destination.Key(w.Name(first, last, time.Unix(0, 0))), FirstSeq: first, LastSeq: last,
-			Rows: last - first + 1, Bytes: 100, SHA256: "00",
-		}
-	}
-	return all
 }
 
 func events(t testing.TB, n int) []schemas.Event {
