@@ -200,26 +200,3 @@ func (t *Tx) RetainedEvents(ctx context.Context) (oldest, newest int64, err erro
 		FROM org WHERE id = $1`, t.org)
 	return oldest, newest, err
 }
-
-// Backlog says what the next window could hold: last is the number of the
-// newest event, but at most from+limit-1, and bytes is the size of the bodies
-// from from to last as far as they are retained. When last is below from, there
-// is nothing. It reads three rows, whatever the size.
-func (t *Tx) Backlog(ctx context.Context, from, limit int64) (last, bytes int64, err error) {
-	const attempt = "measure the backlog"
-	if err := t.scan(ctx, attempt, []any{&last}, `SELECT last_seq FROM org WHERE id = $1`, t.org); err != nil {
-		return 0, 0, err
-	}
-	if limit <= last-from { // without overflow: last > from+limit-1
-		last = from + limit - 1
-	}
-	if last < from {
-		return last, 0, nil
-	}
-	err = t.scan(ctx, attempt, []any{&bytes}, `
-		SELECT coalesce(
-			(SELECT total_bytes FROM audit_event WHERE org_id = $1 AND seq = $3) -
-			(SELECT total_bytes - octet_length(body::text) FROM audit_event
-			 WHERE org_id = $1 AND seq BETWEEN $2 AND $3 ORDER BY seq LIMIT 1), 0)`, t.org, from, last)
-	return last, bytes, err
-}

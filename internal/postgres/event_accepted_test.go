@@ -63,7 +63,7 @@ func requireStored(t require.TestingT, b bundle, given []schemas.Event) {
 	}))
 	require.EqualValues(t, len(given), appended.LastSeq-appended.FirstSeq+1)
 	next := 0
-	_, err := b.CopyEvents(b.t.Context(), b.org, appended.FirstSeq, math.MaxInt64, func(body []byte) error {
+	_, err := b.CopyEvents(b.t.Context(), b.org, appended.FirstSeq, math.MaxInt64, everything, func(body []byte) error {
 		want, err := given[next].Canonical(appended.FirstSeq+int64(next), appended.RecordedAt)
 		require.NoError(t, err)
 		require.Equal(t, string(want), string(body))
