@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/auditferry/auditferry/internal/config"
+	"github.com/auditferry/auditferry/internal/manifest"
 	"github.com/auditferry/auditferry/internal/postgres"
 )
 
@@ -80,7 +81,7 @@ func TestWire(t *testing.T) {
 	t.Parallel()
 	cfg := config.Worker{SMTPURL: "smtp://127.0.0.1:25", MailFrom: "noreply@example.com"}
 	cfg.PublicURL = "https://audit.example.com"
-	all, err := wire(t.Context(), cfg, &postgres.Store{}, &health{})
+	all, err := wire(t.Context(), cfg, &postgres.Store{}, &health{}, &manifest.Signer{})
 	require.NoError(t, err)
 	concerns := reflect.ValueOf(all)
 	for n := range concerns.NumField() {
@@ -97,6 +98,6 @@ func TestWire(t *testing.T) {
 	}
 
 	cfg.SMTPURL = "http://127.0.0.1"
-	_, err = wire(t.Context(), cfg, &postgres.Store{}, &health{})
+	_, err = wire(t.Context(), cfg, &postgres.Store{}, &health{}, &manifest.Signer{})
 	require.ErrorContains(t, err, "SMTP URL")
 }
