@@ -46,7 +46,7 @@ generate: ## Make generated code anew
 
 .PHONY: build
 build: ## Build the programs into bin/
-	$(GO) build -o bin/ ./api ./worker
+	$(GO) build -o bin/ ./api ./worker ./cmd/auditferry
 
 .PHONY: bench
 bench: setup ## Run the benchmarks

@@ -13,7 +13,7 @@ import (
 
 const redrawEvery = 100 * time.Millisecond
 
-func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) } //nolint:gosec // descriptors are small
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // bars shows one bar for each stage of a verification.
 type bars struct {

@@ -137,6 +137,8 @@ const (
 // readSmall reads a whole object, or one byte more than limit.
 func (a *audit) readSmall(ctx context.Context, key string, limit int64) (content []byte, err error) {
 	err = retry(ctx, func() error {
+		ctx, cancel := context.WithTimeout(ctx, a.options.Stall)
+		defer cancel()
 		body, err := a.source.Open(ctx, key)
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,6 +18,8 @@ import (
 // maxUnread is how many objects may be unreadable before there is no point in
 // going on.
 const maxUnread = 20
+
+var errStalled = errors.New("the download has come to a standstill")
 
 // claim is an object as a manifest that holds lists it.
 type claim struct {
@@ -154,6 +157,15 @@ func (a *audit) missOut(c claim, err error) error {
 // readObject reads one object to its end, and returns what is wrong with it.
 // The error is that of reading; what was read until then counts for nothing.
 func (a *audit) readObject(ctx context.Context, c claim, progress func(int64)) (found *Finding, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stalled := time.AfterFunc(a.options.Stall, func() { cancel(errStalled) })
+	defer stalled.Stop()
+	defer func() {
+		if err != nil && errors.Is(context.Cause(ctx), errStalled) {
+			err = errStalled
+		}
+	}()
 	body, err := a.source.Open(ctx, c.key)
 	if errors.Is(err, fs.ErrNotExist) {
 		f := c.about(ObjectMissing, "This object was there when the folder was listed, and has been removed since. Verify again, and find out who changes the folder.")
@@ -163,7 +175,10 @@ func (a *audit) readObject(ctx context.Context, c claim, progress func(int64)) (
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	stream := &hashing{from: body, sum: sha256.New(), progress: progress}
+	stream := &hashing{from: body, sum: sha256.New(), progress: func(n int64) {
+		stalled.Reset(a.options.Stall)
+		progress(n)
+	}}
 	format, compression := c.node.m.Format, c.node.m.Compression
 	if format == schemas.FormatParquet {
 		return a.readSpooled(c, stream)

@@ -133,7 +133,7 @@ func decompress(stream io.Reader, compression schemas.Compression) (io.ReadClose
 	case schemas.CompressionNone:
 		return io.NopCloser(stream), nil
 	case schemas.CompressionGzip:
-		z, err := gzip.NewReader(stream)
+		z, err := gzip.NewReader(bufio.NewReaderSize(stream, readBuffer)) // it would read a few kilobytes at a time
 		if err != nil {
 			return nil, fmt.Errorf("it is not gzip: %w", err)
 		}

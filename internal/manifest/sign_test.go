@@ -128,7 +128,7 @@ func TestVerifyRefusesOtherHeaders(t *testing.T) {
 	ours, theirs := newSigner(t, "ours"), newSigner(t, "theirs")
 	keys := keySet(t, ours)
 	content := []byte(`{"rows":1}`)
-	foreignJWK := json.RawMessage(theirs.PublicKey().JWK)
+	foreignJWK := theirs.PublicKey().JWK
 	id := ours.KeyID()
 	for name, c := range map[string]struct {
 		signer string

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -70,6 +71,42 @@ func TestReadsAgainWhatBreaksOff(t *testing.T) {
 		requireClean(t, verify(t, source))
 		require.Equal(t, 3, source.reads[key])
 	}
+}
+
+// hung is a source one of whose objects never comes.
+type hung struct {
+	manifesttest.Store
+	key string
+}
+
+func (h hung) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	if key == h.key {
+		return io.NopCloser(until{ctx}), nil
+	}
+	return h.Store.Open(ctx, key)
+}
+
+type until struct{ ctx context.Context }
+
+func (u until) Read([]byte) (int, error) {
+	<-u.ctx.Done()
+	return 0, u.ctx.Err()
+}
+
+// A download that stands still does not keep a verification for ever.
+func TestStalledDownloads(t *testing.T) {
+	t.Parallel()
+	d := deliver(t)
+	soon := func(o *manifest.Options) { o.Stall = 10 * time.Millisecond }
+	r := verify(t, hung{d.Store, d.objects[4]}, soon)
+	require.Empty(t, errorsOf(r))
+	require.Len(t, r.Unread, 1)
+	require.Contains(t, r.Unread[0].Error, "standstill")
+
+	keys, err := manifest.ParseJWKS(manifesttest.JWKS(t, d.Signer))
+	require.NoError(t, err)
+	_, err = manifest.Verify(t.Context(), hung{d.Store, d.manifests[0]}, manifest.Options{Keys: keys, Stall: 10 * time.Millisecond})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
 // An object that cannot be read is no finding, and not passed over either; the
@@ -265,7 +302,7 @@ func (r *rowReader) Read(p []byte) (int, error) {
 
 // Invariant 9, for the reader: memory does not grow with the size of what is
 // verified. Alone, because the memory of other tests would count.
-func TestVerifyBoundsMemory(t *testing.T) { //nolint:paralleltest // see above
+func TestVerifyBoundsMemory(t *testing.T) {
 	const rows = 500_000
 	sum := sha256.New()
 	size, err := io.Copy(sum, &rowReader{rows: rows})

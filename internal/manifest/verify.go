@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -39,6 +40,7 @@ type Options struct {
 	Through  int64          // seq that every live chain must reach; 0: wherever it ends
 	Location string         // URL of the source, with a slash at its end; "": unknown, as of a copy
 	TempDir  string         // for Parquet files, which cannot be read as a stream; "": the system's
+	Stall    time.Duration  // for how long a download may bring nothing before it counts as broken off; 0: 2 minutes
 	Progress func(Progress) // called now and then, never twice at once; may be nil
 }
 
@@ -70,6 +72,7 @@ var (
 
 const (
 	defaultParallel = 4
+	defaultStall    = 2 * time.Minute
 	// manifestsPerObject is how many more manifests than objects are read at a
 	// time: they are small, and waiting is most of the work.
 	manifestsPerObject = 4
@@ -90,6 +93,9 @@ func Verify(ctx context.Context, source Source, o Options) (Report, error) {
 	}
 	if o.Parallel <= 0 {
 		o.Parallel = defaultParallel
+	}
+	if o.Stall <= 0 {
+		o.Stall = defaultStall
 	}
 	a := &audit{
 		source: source, options: o,
