@@ -47,7 +47,9 @@ func (o *org) administer(ctx, acting context.Context, chance *rand.Rand) error {
 func (o *org) give(ctx context.Context, kind, method, path string, in any) (op schemas.Operation, err error) {
 	err = o.client.command(ctx, method, path, in, &op)
 	var refused *refusal
-	allowed := !errors.As(err, &refused) || refused.status != http.StatusConflict
+	// 422 is what a move to where the integration is already gets, after one that
+	// has failed.
+	allowed := !errors.As(err, &refused) || refused.status != http.StatusConflict && refused.status != http.StatusUnprocessableEntity
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !allowed {
@@ -93,9 +95,11 @@ func (o *org) resume(ctx context.Context, id uuid.UUID) error {
 }
 
 func (o *org) move(ctx context.Context, f *ferry) error {
-	f.place++
-	_, err := o.give(ctx, "update destination", http.MethodPost, path("integrations", f.integration, "destination"),
-		map[string]any{"destination": o.folder(f.cloud, f.place).URL(), "retarget": true})
+	op, err := o.give(ctx, "update destination", http.MethodPost, path("integrations", f.integration, "destination"),
+		map[string]any{"destination": o.folder(f.cloud, f.place+1).URL(), "retarget": true})
+	if op.ID != uuid.Nil {
+		f.place++
+	}
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
@@ -24,6 +25,7 @@ import (
 // are read from the stores with root keys, past the product.
 func (p *play) audit(ctx context.Context, o *org, r *Result) error {
 	recorded := o.acknowledged()
+	ledger := map[uuid.UUID]listing{}
 	r.Events += recorded
 	for _, f := range o.ferries {
 		for _, e := range f.exports {
@@ -31,6 +33,11 @@ func (p *play) audit(ctx context.Context, o *org, r *Result) error {
 			if err != nil {
 				return err
 			}
+			sum := listing{objects: int64(len(listed))}
+			for _, object := range listed {
+				sum.rows += object.Rows
+			}
+			ledger[e.id] = sum
 			t := newTally(o.name, recorded)
 			for _, object := range listed {
 				if err := p.read(ctx, o.folder(f.cloud, 0), object, t); err != nil {
@@ -56,14 +63,17 @@ func (p *play) audit(ctx context.Context, o *org, r *Result) error {
 			if lost+doubled > 0 {
 				r.fail("%s, %s: %d events lost, %d doubled", o.name, e.name, lost, doubled)
 			}
-			unlisted, err := p.unlisted(ctx, o, f, now.Slug, listed)
+			unlisted, twins, err := p.unlisted(ctx, o, f, now.Slug, listed)
 			if err != nil {
 				return err
 			}
 			r.Unlisted += unlisted
+			for _, twin := range twins {
+				r.fail("%s, %s: %s is not listed, and its events are listed at the same place", o.name, e.name, twin)
+			}
 		}
 	}
-	return nil
+	return p.prove(ctx, o, ledger, r)
 }
 
 // listed is what an export says it has delivered, in order. Only this counts: a
@@ -203,23 +213,42 @@ func decompress(key string, stored []byte) (io.Reader, error) {
 	}
 }
 
-// unlisted counts an export's objects in all places that are not listed.
-func (p *play) unlisted(ctx context.Context, o *org, f *ferry, slug string, listed []schemas.Object) (n int, err error) {
+// unlisted counts an export's objects in all places that are not listed, and
+// names those whose events are listed in another object of the same place:
+// whoever reads that place would find them twice.
+func (p *play) unlisted(ctx context.Context, o *org, f *ferry, slug string, listed []schemas.Object) (n int, twins []string, err error) {
 	known := make(map[string]bool, len(listed))
 	for _, object := range listed {
 		known[object.Key] = true
 	}
 	for place := range folders {
-		objects, err := p.stack.Objects(ctx, o.folder(f.cloud, place))
+		at := o.folder(f.cloud, place)
+		objects, err := p.stack.Objects(ctx, at)
 		if err != nil {
-			return n, err
+			return n, twins, err
 		}
 		for _, object := range objects {
 			name := object.Key[strings.LastIndex(object.Key, "/")+1:]
-			if strings.HasPrefix(name, slug+"-") && !known[object.Key] {
-				n++
+			extent, ours := strings.CutPrefix(name, slug+"-")
+			if !ours || known[object.Key] {
+				continue
+			}
+			n++
+			var first, last int64
+			if _, err := fmt.Sscanf(extent, "%d-%d.", &first, &last); err != nil {
+				return n, twins, fmt.Errorf("the name of %s tells no range of seq: %w", object.Key, err)
+			}
+			if overlapping(listed, at.Key(""), first, last) {
+				twins = append(twins, object.Key)
 			}
 		}
 	}
-	return n, nil
+	return n, twins, nil
+}
+
+// overlapping tells whether a listed object in the folder has one of the seqs.
+func overlapping(listed []schemas.Object, folder string, first, last int64) bool {
+	return slices.ContainsFunc(listed, func(object schemas.Object) bool {
+		return strings.HasPrefix(object.Key, folder) && object.FirstSeq <= last && first <= object.LastSeq
+	})
 }

@@ -6,6 +6,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ type Options struct {
 
 // Full is what `make chaos` plays.
 func Full() Options {
-	return Options{Kills: 200, Every: 3 * time.Second, Orgs: 4, Freezes: true, Settle: 10 * time.Minute}
+	return Options{Kills: 200, Every: 2500 * time.Millisecond, Orgs: 4, Freezes: true, Settle: 10 * time.Minute}
 }
 
 // Short is a play of less than a minute, for tests.
@@ -115,12 +116,17 @@ func (p *play) rage(ctx context.Context) error {
 		defer curtain()
 		return p.kill(during, p.chance("kill"))
 	})
-	err := nature.Wait()
-	p.say("The play is over. Everything is being healed.")
+	played := nature.Wait()
 	p.journal.end()
-	err = errors.Join(err, p.revive(ctx), people.Wait())
+	p.say("The play is over. Everything is being healed.")
+	healed := p.revive(ctx)
+	called := people.Wait()
 	release()
-	return errors.Join(err, keepers.Wait())
+	if err := keepers.Wait(); err != nil {
+		return err
+	}
+	// Whoever fails first has the others give up.
+	return cmp.Or(called, played, healed)
 }
 
 // chance is a source of chance of its own for each who needs one, so that one's

@@ -26,6 +26,9 @@ func (p *play) judge(ctx context.Context) (Result, error) {
 		r.fail("not settled within %s: %s", p.Settle, err)
 	}
 	r.SettleSeconds = time.Since(began).Round(time.Second).Seconds()
+	if err := p.quiesce(settling); err != nil {
+		r.fail("runs go on although all exports are paused: %s", err)
+	}
 	p.say("Settled. An auditor reads what lies in the stores.")
 	for _, o := range p.orgs {
 		if err := p.audit(ctx, o, &r); err != nil {
@@ -108,33 +111,65 @@ func (p *play) awaitEnds(ctx context.Context) error {
 	})
 }
 
+// quiesce pauses every export and waits for the runs under way, so that nothing
+// is written while it is counted.
+func (p *play) quiesce(ctx context.Context) error {
+	for _, o := range p.orgs {
+		for _, f := range o.ferries {
+			for _, e := range f.live() {
+				if err := o.admin.Done(ctx)(o.admin.Pause(ctx, e.id)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return actor.Until(ctx, func() (string, error) {
+		var running int
+		err := p.query(ctx, func(conn *pgx.Conn) error {
+			return conn.QueryRow(ctx, `SELECT count(*) FROM export_run WHERE status = 'running'`).Scan(&running)
+		})
+		if err != nil || running == 0 {
+			return "", err
+		}
+		return fmt.Sprintf("%d runs to end", running), nil
+	})
+}
+
 // operations counts, in the database itself, those that have not ended, and
 // those that have failed by why.
 func (p *play) operations(ctx context.Context) (open int, failed map[string]int, err error) {
+	failed = map[string]int{}
+	err = p.query(ctx, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, `
+			SELECT kind || ': ' || error, status, count(*) FROM operation WHERE status <> 'succeeded' GROUP BY 1, 2`)
+		if err != nil {
+			return err
+		}
+		var why, status string
+		var n int
+		_, err = pgx.ForEachRow(rows, []any{&why, &status, &n}, func() error {
+			if schemas.OperationStatus(status) == schemas.OperationFailed {
+				failed[why] += n
+			} else {
+				open += n
+			}
+			return nil
+		})
+		return err
+	})
+	return open, failed, err
+}
+
+// query asks the database itself, past the product.
+func (p *play) query(ctx context.Context, ask func(*pgx.Conn) error) error {
 	conn, err := pgx.Connect(ctx, p.stack.Database.SuperuserURL)
 	if err != nil {
-		return 0, nil, fmt.Errorf("count the operations: %w", err)
+		return fmt.Errorf("ask the database: %w", err)
 	}
-	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	failed = map[string]int{}
-	rows, err := conn.Query(ctx, `SELECT kind || ': ' || error, status, count(*) FROM operation WHERE status <> 'succeeded' GROUP BY 1, 2`)
-	if err != nil {
-		return 0, nil, fmt.Errorf("count the operations: %w", err)
+	if err := errors.Join(ask(conn), conn.Close(context.WithoutCancel(ctx))); err != nil {
+		return fmt.Errorf("ask the database: %w", err)
 	}
-	var why, status string
-	var n int
-	_, err = pgx.ForEachRow(rows, []any{&why, &status, &n}, func() error {
-		if schemas.OperationStatus(status) == schemas.OperationFailed {
-			failed[why] += n
-		} else {
-			open += n
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, nil, fmt.Errorf("count the operations: %w", err)
-	}
-	return open, failed, nil
+	return nil
 }
 
 // quiet keeps the client's own words out of the tale.

@@ -27,6 +27,7 @@ type Result struct {
 	Delivered int `json:"delivered"` // rows in listed objects, of all exports
 	Exports   int `json:"exports"`   // deleted ones included
 	Objects   int `json:"objects"`   // listed
+	Manifests int `json:"manifests"` // signed, whole, and in one chain per export and place
 	Unlisted  int `json:"unlisted"`  // objects that failed runs left where their export has moved away from
 
 	Lost             int            `json:"lost"`    // acknowledged events that a live export does not list
@@ -99,6 +100,7 @@ func (r Result) Print(out io.Writer) error {
 	row("faults", r.Faults)
 	row("events acknowledged", r.Events)
 	row("rows delivered", r.Delivered, fmt.Sprintf("by %d exports in %d objects", r.Exports, r.Objects))
+	row("manifests verified", r.Manifests)
 	row("objects in no list", r.Unlisted, "left by failed runs where their export has moved away from")
 	row("lost", r.Lost)
 	row("doubled", r.Doubled)
