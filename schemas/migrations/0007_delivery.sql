@@ -1,5 +1,8 @@
 -- +goose Up
 
+-- Migrations see every org's rows.
+SET LOCAL auditferry.scope = 'operator';
+
 -- The public halves of the keys that manifests are signed with. None is ever
 -- deleted: a manifest from years ago must still be verifiable.
 CREATE TABLE signing_key (
