@@ -177,15 +177,22 @@ func checkNoBody(body io.Reader) error {
 	return err
 }
 
-// readBody reads the body of a request. When it breaks off, that is the
-// client's doing or the network's, and no fault of the service.
+// readBody reads the body of a request.
 func readBody(body io.Reader) ([]byte, error) {
-	content, err := io.ReadAll(body)
+	var content bytes.Buffer
+	err := readInto(&content, body)
+	return content.Bytes(), err
+}
+
+// readInto appends the body of a request to content. When it breaks off, that
+// is the client's doing or the network's, and no fault of the service.
+func readInto(content *bytes.Buffer, body io.Reader) error {
+	_, err := content.ReadFrom(body)
 	var tooLarge *http.MaxBytesError
 	if err == nil || errors.As(err, &tooLarge) {
-		return content, err
+		return err
 	}
-	return nil, newProblem(http.StatusBadRequest, "The body broke off. Send the request again.")
+	return newProblem(http.StatusBadRequest, "The body broke off. Send the request again.")
 }
 
 func checkMediaType(c *gin.Context, content openapi3.Content) error {

@@ -6,22 +6,29 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
 )
 
+// bodies are kept for other appends: they are large, and an API that is busy
+// would make thousands of them a minute only to have them collected.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 func (h handlers) AppendEvents(ctx context.Context, r AppendEventsRequestObject) (AppendEventsResponseObject, error) {
 	ctx, call := callOf(ctx, r.Params.IdempotencyKey)
-	body, err := readBody(r.Body)
-	if err != nil {
+	body := bodies.Get().(*bytes.Buffer)
+	defer bodies.Put(body)
+	body.Reset()
+	if err := readInto(body, r.Body); err != nil {
 		return nil, err
 	}
 	split := splitLines
 	if strings.EqualFold(r.ContentType, "application/json") {
 		split = splitArray
 	}
-	batch, err := split(body)
+	batch, err := split(body.Bytes())
 	if err != nil {
 		return nil, err
 	}
@@ -117,10 +124,10 @@ func (h handlers) SearchEvents(ctx context.Context, r SearchEventsRequestObject)
 		ActorEmail: value(r.Params.ActorEmail),
 		Outcome:    value(r.Params.Outcome),
 	}, pageOf(r.Params.Cursor, r.Params.Limit))
-	return SearchEvents200JSONResponse{Items: bodies(list.Items), NextCursor: cursor(list.NextCursor)}, err
+	return SearchEvents200JSONResponse{Items: canonical(list.Items), NextCursor: cursor(list.NextCursor)}, err
 }
 
-func bodies(events []schemas.RecordedEvent) []json.RawMessage {
+func canonical(events []schemas.RecordedEvent) []json.RawMessage {
 	all := make([]json.RawMessage, len(events))
 	for i, event := range events {
 		all[i] = event.Body
