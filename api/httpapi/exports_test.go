@@ -193,34 +193,3 @@ func TestDeleteExportThatWentWithItsIntegration(t *testing.T) {
 	s.delete(t, o, "/v1/exports/"+export.ID.String()).is(t, http.StatusAccepted, &again)
 	require.Equal(t, all.ID, again.ID)
 }
-
-func TestRunsAndTheirObjects(t *testing.T) {
-	t.Parallel()
-	s := setup(t)
-	o := s.newTenant(t, "Acme")
-	export := s.newExport(t, o, "hourly", s.newAWS(t, o, "s3://acme-audit/"))
-	run := s.newRun(t, o, export)
-	path := "/v1/exports/" + export.ID.String() + "/runs"
-	var detail struct {
-		Run     schemas.Run
-		Objects []schemas.Object
-	}
-	s.get(t, o.admin(), path+"/"+run.ID.String()).is(t, http.StatusOK, &detail)
-	require.Equal(t, schemas.RunRunning, detail.Run.Status)
-	require.Empty(t, detail.Objects)
-
-	object := schemas.Object{Part: 0, Key: "a/b.ndjson.gz", FirstSeq: run.FirstSeq, LastSeq: run.LastSeq, Rows: 1, Bytes: 100, SHA256: "00"}
-	s.inOrg(t, o, func(tx *postgres.Tx) error {
-		if err := tx.DeliverWindow(t.Context(), run.WindowID, run.ID, []schemas.Object{object}); err != nil {
-			return err
-		}
-		run.Status, run.Objects, run.Rows, run.Bytes = schemas.RunSucceeded, 1, 1, 100
-		return tx.EndRun(t.Context(), run)
-	})
-	s.get(t, o.keys[schemas.RoleViewer], path+"/"+run.ID.String()).is(t, http.StatusOK, &detail)
-	require.Equal(t, schemas.RunSucceeded, detail.Run.Status)
-	require.Equal(t, []schemas.Object{object}, detail.Objects)
-	var list struct{ Items []schemas.Run }
-	s.get(t, o.admin(), path).is(t, http.StatusOK, &list)
-	require.Equal(t, []schemas.Run{detail.Run}, list.Items)
-}

@@ -216,7 +216,8 @@ func TestRefusalsTellNothingOfOtherOrgs(t *testing.T) {
 		return request{method: http.MethodPost, path: path, body: body}
 	}
 	for path, more := range map[string]map[string]any{
-		"/v1/exports": {"name": "stolen", "schedule": hourly()},
+		"/v1/exports":         {"name": "stolen", "schedule": hourly()},
+		"/v1/exports/preview": nil,
 		"/v1/exports/" + own["export_id"].String() + "/relink": nil,
 	} {
 		same(t, in(path, foreign, more), in(path, unknown, more), foreign["integration_id"].String(), unknown["integration_id"].String())

@@ -36,6 +36,9 @@ func TestMain(m *testing.M) { os.Exit(postgrestest.Run(m)) }
 // are shared.
 const patience = 30 * time.Second
 
+// retention is how long events are kept.
+const retention = 30 * 24 * time.Hour
+
 const operatorKey = "af_operator_" + "0123456789abcdef0123456789abcdef"
 
 // memoryDispatcher keeps what it was given, and can fail.
@@ -82,6 +85,7 @@ func setup(t *testing.T) *server {
 		Store:      store,
 		Dispatcher: s.dispatcher,
 		Log:        zap.New(core),
+		Retention:  retention,
 		Provisioners: map[schemas.Cloud]schemas.Provisioner{
 			schemas.AWS: schemas.ProvisionerAuto, schemas.Azure: schemas.ProvisionerExternal, schemas.GCP: schemas.ProvisionerAuto,
 		},

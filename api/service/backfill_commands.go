@@ -150,13 +150,8 @@ func (s *Service) CancelBackfill(ctx context.Context, call Call, in CancelBackfi
 		return schemas.Operation{}, err
 	}
 	return s.command(ctx, org, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
-		// Runs that deliver hold the export's lock, and take the others behind it.
-		export, err := tx.LockExport(ctx, in.ExportID)
+		export, backfill, err := lockBackfill(ctx, tx, in.ExportID, in.BackfillID)
 		if err != nil {
-			return schemas.Operation{}, missing(err, "export", in.ExportID)
-		}
-		backfill, err := tx.LockBackfill(ctx, in.BackfillID)
-		if err := ofExport(backfill, err, in.ExportID, in.BackfillID); err != nil {
 			return schemas.Operation{}, err
 		}
 		if backfill.Status != schemas.BackfillRunning {
@@ -167,6 +162,21 @@ func (s *Service) CancelBackfill(ctx context.Context, call Call, in CancelBackfi
 		}
 		return recordCancel(ctx, tx, call.Caller, export, backfill)
 	})
+}
+
+// lockBackfill locks a backfill and, before it, its export: runs that deliver
+// take them in this order, too.
+func lockBackfill(ctx context.Context, tx *postgres.Tx, export, id uuid.UUID) (schemas.Export, schemas.Backfill, error) {
+	found, err := tx.Backfill(ctx, id)
+	if err := ofExport(found, err, export, id); err != nil {
+		return schemas.Export{}, schemas.Backfill{}, err
+	}
+	locked, err := tx.LockExport(ctx, export)
+	if err != nil {
+		return schemas.Export{}, schemas.Backfill{}, err
+	}
+	backfill, err := tx.LockBackfill(ctx, id)
+	return locked, backfill, err
 }
 
 func cancelBackfill(ctx context.Context, tx *postgres.Tx, backfill uuid.UUID, why string) error {

@@ -13,7 +13,7 @@ import (
 // RunView is a run as callers see it.
 type RunView struct {
 	schemas.Run
-	DurationSeconds float64 `json:"duration_seconds"`   // of one that is running: so far
+	DurationSeconds float64 `json:"duration_seconds"`   // to the millisecond; of one that is running: so far
 	Manifest        string  `json:"manifest,omitempty"` // key of the manifest with which the run has delivered its window
 }
 
@@ -37,7 +37,7 @@ func duration(run schemas.Run) time.Duration {
 	if run.EndedAt != nil {
 		end = *run.EndedAt
 	}
-	return max(end.Sub(run.StartedAt), 0)
+	return max(end.Sub(run.StartedAt).Round(time.Millisecond), 0)
 }
 
 // Runs lists the runs of an export and its backfills, newest first. Admins and
