@@ -36,7 +36,7 @@ func openGCS(ctx context.Context, place schemas.Destination, at endpoints) (sour
 			options = []option.ClientOption{option.WithEndpoint(endpoint), option.WithoutAuthentication()} // an emulator
 		}
 	}
-	client, err := storage.NewClient(ctx, append(options, storage.WithJSONReads())...)
+	client, err := storage.NewClient(ctx, options...)
 	if err != nil {
 		return nil, fmt.Errorf("sign in to Google Cloud: %w", err)
 	}
