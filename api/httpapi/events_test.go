@@ -121,6 +121,33 @@ func TestBadEvents(t *testing.T) {
 	require.Equal(t, before, s.census(t, o), "all are recorded or none")
 }
 
+// Invariant 4: a batch is recorded once, however often it is sent, and its key
+// stands for its very bytes.
+func TestRepeatedAppendGetsTheFirstAnswer(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	o := s.newTenant(t, "Acme")
+	send := func(key string, body []byte) response {
+		return s.do(t, request{method: http.MethodPost, path: "/v1/events", key: o.admin(), idempotencyKey: key, body: body, contentType: ndjson})
+	}
+	body := lines(event("a"), event("b"))
+	first := send("one", body)
+	first.is(t, http.StatusCreated, nil)
+	again := send("one", append([]byte("\n"), body...))
+	again.is(t, http.StatusCreated, nil)
+	require.JSONEq(t, string(first.body), string(again.body), "blank lines are no part of the batch")
+	for _, other := range [][]byte{lines(event("a")), lines(event("b"), event("a")), bytes.ReplaceAll(body, []byte(":"), []byte(": "))} {
+		send("one", other).problem(t, http.StatusConflict)
+	}
+	var other, after schemas.Appended
+	send("two", body).is(t, http.StatusCreated, &other)
+	var began schemas.Appended
+	first.is(t, http.StatusCreated, &began)
+	require.Equal(t, began.LastSeq+1, other.FirstSeq, "only the first of the same key was recorded")
+	send("", body).is(t, http.StatusCreated, &after)
+	require.Equal(t, other.LastSeq+1, after.FirstSeq)
+}
+
 // A body without a length is counted while it is read.
 func TestTooLargeStream(t *testing.T) {
 	t.Parallel()
