@@ -136,7 +136,7 @@ func TestRepeatedAppendGetsTheFirstAnswer(t *testing.T) {
 	again := send("one", append([]byte("\n"), body...))
 	again.is(t, http.StatusCreated, nil)
 	require.JSONEq(t, string(first.body), string(again.body), "blank lines are no part of the batch")
-	for _, other := range [][]byte{lines(event("a")), lines(event("b"), event("a")), bytes.ReplaceAll(body, []byte(":"), []byte(": "))} {
+	for _, other := range [][]byte{lines(event("a")), lines(event("b"), event("a")), bytes.ReplaceAll(body, []byte("{"), []byte("{ "))} {
 		send("one", other).problem(t, http.StatusConflict)
 	}
 	var other, after schemas.Appended
