@@ -2,11 +2,13 @@ package manifest
 
 import (
 	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -87,6 +89,9 @@ func (k KeySet) Verify(content []byte, signature string) (keyID string, err erro
 	if content == nil {
 		content = []byte{}
 	}
+	if !isExact(signature) {
+		return "", fmt.Errorf("%w: it is not base64url in its only form", ErrSignature)
+	}
 	jws, err := jose.ParseDetached(signature, content, []jose.SignatureAlgorithm{jose.EdDSA})
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrSignature, err)
@@ -112,4 +117,18 @@ func (k KeySet) Verify(content []byte, signature string) (keyID string, err erro
 		return header.KeyID, fmt.Errorf("%w: it was not made with key %s over these bytes", ErrSignature, header.KeyID)
 	}
 	return header.KeyID, nil
+}
+
+// isExact tells whether no other text stands for the same signature: decoders
+// pass over white space and over bits at the end.
+func isExact(signature string) bool {
+	if strings.ContainsAny(signature, " \t\r\n") {
+		return false
+	}
+	for part := range strings.SplitSeq(signature, ".") {
+		if _, err := base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
+			return false
+		}
+	}
+	return true
 }

@@ -197,6 +197,8 @@ func TestVerifyRefusesWhatIsNoDetachedSignature(t *testing.T) {
 		"two parts":     parts[0] + "." + parts[2],
 		"four parts":    good + ".",
 		"JSON":          `{"payload":"","protected":"` + parts[0] + `","signature":"` + parts[2] + `"}`,
+		"line feed":     good + "\n",
+		"spare bits":    good[:len(good)-1] + string(good[len(good)-1]+1),
 		"absurdly long": good + strings.Repeat("A", 1<<20),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -40,6 +40,9 @@ type Delivery struct {
 	Filter      *schemas.Filter
 	Replaces    *schemas.ManifestRef // by the next window
 
+	// Encode makes an object; the function of that name unless it is set.
+	Encode func(t testing.TB, format schemas.Format, compression schemas.Compression, first, last int64) []byte
+
 	Next     int64                // the first seq of the next window
 	Previous *schemas.ManifestRef // the window before, as another place names it
 }
@@ -77,7 +80,8 @@ func New(t testing.TB, store Store) *Delivery {
 		Store: store, Signer: NewSigner(t, "service"),
 		ExportID:    uuid.MustParse("0190f5b0-0000-7000-8000-0000000000e1"),
 		Destination: schemas.Destination{Cloud: schemas.AWS, Bucket: "acme-audit", Prefix: "logs"},
-		Slug:        "all-events", Format: schemas.FormatNDJSON, Compression: schemas.CompressionGzip, Next: 1,
+		Slug:        "all-events", Format: schemas.FormatNDJSON, Compression: schemas.CompressionGzip,
+		Encode: Encode, Next: 1,
 	}
 }
 
@@ -153,7 +157,7 @@ func (d *Delivery) part(t testing.TB, part Part) schemas.ManifestObject {
 	if o.Rows == 0 {
 		return o
 	}
-	content := Encode(t, d.Format, d.Compression, o.LastSeq-o.Rows+1, o.LastSeq)
+	content := d.Encode(t, d.Format, d.Compression, o.LastSeq-o.Rows+1, o.LastSeq)
 	sum := sha256.Sum256(content)
 	o.Key = fmt.Sprintf("date=%s/%s-%012d-%012d%s", at(o.FirstSeq).Format(time.DateOnly), d.Slug, o.FirstSeq, o.LastSeq, d.Format.Extension(d.Compression))
 	o.Bytes, o.SHA256 = int64(len(content)), hex.EncodeToString(sum[:])
