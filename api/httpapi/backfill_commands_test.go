@@ -79,8 +79,8 @@ func TestCancelOfAnEndedBackfill(t *testing.T) {
 		return s.post(t, o.admin(), cancelPath(export, id), nil).problem(t, http.StatusConflict).Detail
 	}
 	require.Equal(t, "The backfill has succeeded already; everything from event 1 to 20 is in its folder.", end(schemas.BackfillSucceeded, ""))
-	require.Equal(t, "The backfill has failed already: the role may not write.", end(schemas.BackfillFailed, "the role may not write"))
-	require.Equal(t, "The backfill has cancelled already: the integration has been deleted.", end(schemas.BackfillCancelled, "the integration has been deleted"))
+	require.Equal(t, "The backfill has failed already: the role may not write", end(schemas.BackfillFailed, "the role may not write"))
+	require.Equal(t, "The backfill was cancelled already: the integration has been deleted", end(schemas.BackfillCancelled, "the integration has been deleted"))
 }
 
 // Invariant 6 within an org: a backfill is found under its own export only.

@@ -16,8 +16,8 @@ func (h handlers) GetLedger(ctx context.Context, r GetLedgerRequestObject) (GetL
 	ctx, caller := callerOf(ctx)
 	ledger, err := h.service.Ledger(ctx, caller, r.ExportId, periodOf(r.Params.From, r.Params.To))
 	return GetLedger200JSONResponse{
-		From:   openapi_types.Date{Time: ledger.Period.From},
-		To:     openapi_types.Date{Time: ledger.Period.To},
+		From:   openapi_types.Date{Time: ledger.From},
+		To:     openapi_types.Date{Time: ledger.To},
 		Days:   ledger.Days,
 		Totals: ledger.Totals,
 	}, err
@@ -31,7 +31,14 @@ func (h handlers) DownloadLedger(ctx context.Context, r DownloadLedgerRequestObj
 }
 
 func periodOf(from, to *openapi_types.Date) service.Period {
-	return service.Period{From: value(from).Time, To: value(to).Time}
+	var period service.Period
+	if from != nil {
+		period.From = &from.Time
+	}
+	if to != nil {
+		period.To = &to.Time
+	}
+	return period
 }
 
 // download is the answer that is a file of unknown length.

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -161,8 +162,8 @@ func (s *server) expire(t *testing.T, o tenant, upTo int64) {
 	s.asOwner(t, `DELETE FROM audit_event WHERE org_id = $1 AND seq <= $2`, o.id, upTo)
 }
 
-// today is the beginning of a UTC day that stays the same while a test runs.
-func today() time.Time { return time.Now().UTC().Truncate(24 * time.Hour) }
+// today is the beginning of the UTC day on which the tests were started.
+var today = sync.OnceValue(func() time.Time { return time.Now().UTC().Truncate(24 * time.Hour) })
 
 // daysAgo is noon of a UTC day.
 func daysAgo(n int) time.Time { return today().AddDate(0, 0, -n).Add(12 * time.Hour) }

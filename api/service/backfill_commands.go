@@ -192,11 +192,15 @@ func firstCancel(ctx context.Context, tx *postgres.Tx, backfill schemas.Backfill
 	if !errors.Is(err, postgres.ErrNotFound) {
 		return first, err
 	}
-	if backfill.Error != "" {
-		return schemas.Operation{}, conflict("The backfill has %s already: %s.", backfill.Status, backfill.Error)
+	switch backfill.Status {
+	case schemas.BackfillSucceeded:
+		return schemas.Operation{}, conflict("The backfill has succeeded already; everything from event %d to %d is in its folder.",
+			backfill.FirstSeq, backfill.LastSeq)
+	case schemas.BackfillFailed:
+		return schemas.Operation{}, conflict("The backfill has failed already: %s", backfill.Error)
+	default:
+		return schemas.Operation{}, conflict("The backfill was cancelled already: %s", backfill.Error)
 	}
-	return schemas.Operation{}, conflict("The backfill has %s already; everything from event %d to %d is in its folder.",
-		backfill.Status, backfill.FirstSeq, backfill.LastSeq)
 }
 
 // recordCancel writes the operation of a cancel, which has been carried out by

@@ -11,3 +11,6 @@ func (s *Service) RememberedRefusals() int {
 	defer s.refusals.mu.Unlock()
 	return len(s.refusals.counts)
 }
+
+// SetDownloadTurn lets tests wait less for a turn.
+func (s *Service) SetDownloadTurn(d time.Duration) { s.downloadTurn = d }

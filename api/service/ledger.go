@@ -17,35 +17,33 @@ const day = 24 * time.Hour
 // with.
 const maxLedgerDays = 367
 
-// Period is a number of UTC days, From and To included. Either may be zero: To
-// is today then, and From as long before it as events are retained.
-type Period struct{ From, To time.Time }
+// Period asks for a number of UTC days, From and To included. To is today when
+// it is nil, and From as long before To as events are retained.
+type Period struct{ From, To *time.Time }
 
-// complete fills in what was left out.
-func (p Period) complete(retention time.Duration) (Period, error) {
-	if p.To.IsZero() {
-		p.To = now().Truncate(day)
-	}
-	if p.From.IsZero() {
-		p.From = p.To.Add(-retention).Truncate(day)
-	}
+// days is what was asked for, the first day and the last.
+func (p Period) days(retention time.Duration) (from, to time.Time, err error) {
+	to = now().Truncate(day)
+	set(&to, p.To)
+	from = to.Add(-retention).Truncate(day)
+	set(&from, p.From)
 	switch {
-	case p.From.After(p.To):
-		return p, invalid(&schemas.FieldError{Field: "from", Message: "must not be after to"})
-	case p.To.Sub(p.From) >= maxLedgerDays*day:
-		return p, invalid(&schemas.FieldError{
+	case from.After(to):
+		err = invalid(&schemas.FieldError{Field: "from", Message: "must not be after to"})
+	case to.Sub(from) >= maxLedgerDays*day:
+		err = invalid(&schemas.FieldError{
 			Field:   "from",
 			Message: fmt.Sprintf("is too long before to; ask for at most %d days at a time", maxLedgerDays),
 		})
 	}
-	return p, nil
+	return from, to, err
 }
 
 // Ledger tells day by day what became of the events of an export.
 type Ledger struct {
-	Period Period
-	Days   []schemas.LedgerDay // newest first; days on which nothing was recorded are left out
-	Totals LedgerTotals
+	From, To time.Time           // UTC days, both included
+	Days     []schemas.LedgerDay // newest first; days on which nothing was recorded are left out
+	Totals   LedgerTotals
 }
 
 // LedgerTotals is the sum of all days.
@@ -75,15 +73,16 @@ func (s *Service) Ledger(ctx context.Context, caller Caller, export uuid.UUID, p
 	if err != nil {
 		return Ledger{}, err
 	}
-	if period, err = period.complete(s.retention); err != nil {
+	from, to, err := period.days(s.retention)
+	if err != nil {
 		return Ledger{}, err
 	}
 	return inOrg(ctx, s, org, func(tx *postgres.Tx) (Ledger, error) {
 		if _, err := tx.Export(ctx, export); err != nil {
 			return Ledger{}, missing(err, "export", export)
 		}
-		days, err := tx.LedgerDays(ctx, export, period.From, period.To)
-		ledger := Ledger{Period: period, Days: append([]schemas.LedgerDay{}, days...)}
+		days, err := tx.LedgerDays(ctx, export, from, to)
+		ledger := Ledger{From: from, To: to, Days: append([]schemas.LedgerDay{}, days...)}
 		for _, d := range days {
 			ledger.Totals.add(d)
 		}

@@ -46,7 +46,7 @@ type LedgerFile struct {
 
 	// Write writes the file, row by row as they are read: memory does not grow
 	// with it. After an error the file is not whole.
-	Write func(ctx context.Context, to io.Writer) error
+	Write func(ctx context.Context, file io.Writer) error
 }
 
 // LedgerFile prepares a file with all days of a period, or with all runs or all
@@ -63,7 +63,8 @@ func (s *Service) LedgerFile(ctx context.Context, caller Caller, export uuid.UUI
 	case content != LedgerDays && period != Period{}:
 		return LedgerFile{}, invalid(&schemas.FieldError{Field: "content", Message: "must be days when from or to is given; runs and objects are listed from the first to the last"})
 	}
-	if period, err = period.complete(s.retention); err != nil {
+	from, to, err := period.days(s.retention)
+	if err != nil {
 		return LedgerFile{}, err
 	}
 	found, err := s.Export(ctx, caller, export)
@@ -72,15 +73,15 @@ func (s *Service) LedgerFile(ctx context.Context, caller Caller, export uuid.UUI
 	}
 	return LedgerFile{
 		Name: fmt.Sprintf("auditferry-%s-%s.csv", found.Slug, content),
-		Write: func(ctx context.Context, to io.Writer) error {
-			return s.writeLedger(ctx, org, to, func(ctx context.Context, tx *postgres.Tx, out *csv.Writer) error {
-				return list(ctx, tx, out, export, period)
+		Write: func(ctx context.Context, file io.Writer) error {
+			return s.writeLedger(ctx, org, file, func(ctx context.Context, tx *postgres.Tx, out *csv.Writer) error {
+				return list(ctx, tx, out, export, from, to)
 			})
 		},
 	}, nil
 }
 
-func (s *Service) writeLedger(ctx context.Context, org uuid.UUID, to io.Writer, list func(context.Context, *postgres.Tx, *csv.Writer) error) error {
+func (s *Service) writeLedger(ctx context.Context, org uuid.UUID, file io.Writer, list func(context.Context, *postgres.Tx, *csv.Writer) error) error {
 	done, err := s.takeTurn(ctx)
 	if err != nil {
 		return err
@@ -88,7 +89,7 @@ func (s *Service) writeLedger(ctx context.Context, org uuid.UUID, to io.Writer, 
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, downloadTimeout)
 	defer cancel()
-	out := csv.NewWriter(to)
+	out := csv.NewWriter(file)
 	out.UseCRLF = true
 	begun := false
 	return s.store.InOrg(ctx, org, func(tx *postgres.Tx) error {
@@ -106,7 +107,7 @@ func (s *Service) writeLedger(ctx context.Context, org uuid.UUID, to io.Writer, 
 
 // takeTurn waits until few enough files are being written.
 func (s *Service) takeTurn(ctx context.Context) (done func(), err error) {
-	patience := time.NewTimer(downloadTurn)
+	patience := time.NewTimer(s.downloadTurn)
 	defer patience.Stop()
 	select {
 	case s.downloads <- struct{}{}:
@@ -118,12 +119,12 @@ func (s *Service) takeTurn(ctx context.Context) (done func(), err error) {
 	}
 }
 
-type ledgerList func(ctx context.Context, tx *postgres.Tx, out *csv.Writer, export uuid.UUID, period Period) error
+type ledgerList func(ctx context.Context, tx *postgres.Tx, out *csv.Writer, export uuid.UUID, from, to time.Time) error
 
 var ledgerLists = map[LedgerContent]ledgerList{LedgerDays: listDays, LedgerRuns: listRuns, LedgerObjects: listObjects}
 
-func listDays(ctx context.Context, tx *postgres.Tx, out *csv.Writer, export uuid.UUID, period Period) error {
-	days, err := tx.LedgerDays(ctx, export, period.From, period.To)
+func listDays(ctx context.Context, tx *postgres.Tx, out *csv.Writer, export uuid.UUID, from, to time.Time) error {
+	days, err := tx.LedgerDays(ctx, export, from, to)
 	if err != nil {
 		return err
 	}
@@ -142,7 +143,7 @@ func listDays(ctx context.Context, tx *postgres.Tx, out *csv.Writer, export uuid
 	return nil
 }
 
-func listRuns(ctx context.Context, tx *postgres.Tx, out *csv.Writer, export uuid.UUID, _ Period) error {
+func listRuns(ctx context.Context, tx *postgres.Tx, out *csv.Writer, export uuid.UUID, _, _ time.Time) error {
 	if err := out.Write([]string{
 		"run_id", "window_id", "backfill_id", "workflow_id", "status", "first_seq", "last_seq", "parts", "settled", "objects",
 		"rows", "excluded", "expired", "bytes", "attempts", "started_at", "ended_at", "duration_seconds", "error_kind", "error",
@@ -165,7 +166,7 @@ func listRuns(ctx context.Context, tx *postgres.Tx, out *csv.Writer, export uuid
 	})
 }
 
-func listObjects(ctx context.Context, tx *postgres.Tx, out *csv.Writer, export uuid.UUID, _ Period) error {
+func listObjects(ctx context.Context, tx *postgres.Tx, out *csv.Writer, export uuid.UUID, _, _ time.Time) error {
 	if err := out.Write([]string{
 		"key", "part", "first_seq", "last_seq", "rows", "excluded", "expired", "bytes", "sha256",
 		"run_id", "backfill_id", "manifest", "delivered_at",

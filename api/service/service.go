@@ -61,6 +61,7 @@ type Service struct {
 	stopping     <-chan struct{}
 	refusals     *refusals
 	downloads    chan struct{} // holds one for each file that is being written
+	downloadTurn time.Duration // how long a file waits for its turn
 }
 
 // New makes a service.
@@ -75,6 +76,7 @@ func New(o Options) *Service {
 		stopping:     o.Stopping,
 		refusals:     newRefusals(),
 		downloads:    make(chan struct{}, maxDownloads),
+		downloadTurn: downloadTurn,
 	}
 }
 
