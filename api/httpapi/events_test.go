@@ -148,6 +148,33 @@ func TestRepeatedAppendGetsTheFirstAnswer(t *testing.T) {
 	require.Equal(t, other.LastSeq+1, after.FirstSeq)
 }
 
+func TestAppendTakesUpToTheLimits(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	o := s.newTenant(t, "Acme")
+	many := bytes.Repeat(lines(event("a")), schemas.MaxEventsPerAppend)
+	full := append(lines(event("b")), bytes.Repeat([]byte{'\n'}, schemas.MaxAppendBytes)...)[:schemas.MaxAppendBytes]
+	next := int64(0)
+	for _, test := range []struct {
+		contentType string
+		body        []byte
+		events      int64
+	}{
+		{ndjson, many, schemas.MaxEventsPerAppend},
+		{"application/json", asArray(many), schemas.MaxEventsPerAppend},
+		{ndjson, full, 1},
+	} {
+		var appended schemas.Appended
+		s.do(t, request{method: http.MethodPost, path: "/v1/events", key: o.admin(), body: test.body, contentType: test.contentType}).
+			is(t, http.StatusCreated, &appended)
+		require.Equal(t, test.events, appended.LastSeq-appended.FirstSeq+1)
+		if next > 0 {
+			require.Equal(t, next, appended.FirstSeq)
+		}
+		next = appended.LastSeq + 1
+	}
+}
+
 // A body without a length is counted while it is read.
 func TestTooLargeStream(t *testing.T) {
 	t.Parallel()
