@@ -1,10 +1,13 @@
 package activities_test
 
 import (
+	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/auditferry/auditferry/internal/destination"
 	"github.com/auditferry/auditferry/schemas"
 )
 
@@ -20,19 +23,22 @@ func TestASupersededRunRecordsNothing(t *testing.T) {
 	objects := old.mustWrite()
 	newer := b.begin(a, e)
 
-	_, err := old.finish(objects)
+	_, err := old.finish(attempt{})
 	requireError(t, err, schemas.ErrorRunSuperseded, false)
 	before := b.runRow(old.begun.RunID)
 	require.Equal(t, schemas.RunFailed, before.Status)
 	old.fail()
 	require.Equal(t, before, b.runRow(old.begun.RunID))
 	require.Zero(t, b.export(e.ID).DeliveredSeq)
-	require.Empty(t, b.ledger(old.begun.RunID))
+	require.Empty(t, b.manifests(i.Destination))
 
-	newer.mustFinish(newer.mustWrite())
-	_, err = old.finish(objects)
+	require.Equal(t, objects, newer.mustWrite())
+	newer.mustFinish()
+	delivered := b.runRow(newer.begun.RunID)
+	_, err = old.finish(attempt{})
 	requireError(t, err, schemas.ErrorRunSuperseded, false)
-	require.Empty(t, b.ledger(old.begun.RunID))
+	require.Equal(t, before, b.runRow(old.begun.RunID))
+	require.Equal(t, delivered, b.runRow(newer.begun.RunID))
 	b.requireDelivered(i.Destination, b.ledger(newer.begun.RunID), 1, 10)
 }
 
@@ -56,17 +62,17 @@ func TestOnlyRunsThatMayDeliverFinish(t *testing.T) {
 			e := b.addExport(i, "all")
 			b.append(10, 10)
 			r := b.begin(b.exports(), e)
-			objects := r.mustWrite()
+			r.mustWrite()
 			b.changeExport(e.ID, test.change)
 
-			_, err := r.finish(objects)
+			_, err := r.finish(attempt{})
 			if test.finishes {
 				require.NoError(t, err)
 				b.requireDelivered(i.Destination, b.ledger(r.begun.RunID), 1, 10)
 				return
 			}
 			requireError(t, err, schemas.ErrorRunSuperseded, false)
-			require.Empty(t, b.ledger(r.begun.RunID))
+			require.Empty(t, b.manifests(i.Destination))
 			require.Zero(t, b.export(e.ID).DeliveredSeq)
 			r.fail(func(in *schemas.RecordFailureInput) { in.Cancelled = true })
 			require.Equal(t, schemas.RunCancelled, b.runRow(r.begun.RunID).Status)
@@ -95,40 +101,78 @@ func TestEndingARunIsRepeatable(t *testing.T) {
 	require.Equal(t, schemas.KindUnavailable, first.ErrorKind)
 	require.Equal(t, "the cloud is down", first.Error)
 	failed.fail(func(in *schemas.RecordFailureInput) { in.Cancelled = true })
-	_, err := failed.finish(objects)
+	_, err := failed.finish(attempt{})
 	requireError(t, err, schemas.ErrorRunSuperseded, false)
 	require.Equal(t, first, b.runRow(failed.begun.RunID))
 
 	r := b.begin(a, e)
-	r.mustFinish(objects)
+	r.mustFinish()
 	first = b.runRow(r.begun.RunID)
-	r.mustFinish(objects)
+	r.mustFinish()
 	r.fail()
 	require.Equal(t, first, b.runRow(r.begun.RunID))
 	require.Equal(t, objects, b.ledger(r.begun.RunID))
 	b.changeExport(e.ID, func(e *schemas.Export) { e.State = schemas.ExportDeleted })
-	r.mustFinish(objects) // what is delivered stays delivered
+	r.mustFinish() // what is delivered stays delivered
 }
 
-// Invariants 1 and 3: a list of objects that does not make up the window is not
-// recorded.
-func TestIncompleteObjectsAreRefused(t *testing.T) {
+// Invariants 1 and 3: a window whose parts are not all settled is not delivered,
+// and has no manifest.
+func TestIncompleteWindowsAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	e := b.addExport(b.addIntegration("s3://acme-logs/"), "all")
+	i := b.addIntegration("s3://acme-logs/")
+	e := b.addExport(i, "all")
 	b.append(50, 500)
-	r := b.begin(b.exports(), e)
-	objects := r.mustWrite()
-	for name, wrong := range map[string][]schemas.Object{
-		"none":          nil,
-		"last missing":  objects[:len(objects)-1],
-		"first missing": objects[1:],
-		"one doubled":   append([]schemas.Object{objects[0]}, objects...),
+	r := b.begin(b.exports(oneByOne), e)
+	for name, disturb := range map[string]func(){
+		"nothing written": func() {},
+		"some written": func() {
+			b.cloud.Before(onPut(4, func() error { return destination.Refusal(schemas.KindUnavailable, "") }))
+			_, err := r.write(attempt{})
+			require.Error(t, err)
+			require.Len(t, r.parts(), 3)
+			b.cloud.Before(nil)
+		},
 	} {
-		_, err := r.finish(wrong)
+		disturb()
+		_, err := r.finish(attempt{})
 		requireError(t, err, schemas.ErrorConflict, false)
 		require.Zero(t, b.export(e.ID).DeliveredSeq, name)
 		require.Equal(t, schemas.RunRunning, b.runRow(r.begun.RunID).Status, name)
+		require.Empty(t, b.manifests(i.Destination), name)
 	}
-	r.mustFinish(objects)
+	r.mustWrite()
+	r.mustFinish()
+	require.Len(t, b.manifests(i.Destination), 1)
+}
+
+// Invariant 1: once the manifest is written nothing keeps the window from being
+// delivered, not even that the run is cancelled.
+func TestAPublishedWindowIsDelivered(t *testing.T) {
+	t.Parallel()
+	for name, suffix := range map[string]string{"cancelled behind the manifest": ".json", "cancelled behind the signature": schemas.SignatureSuffix} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			i := b.addIntegration("s3://acme-logs/")
+			e := b.addExport(i, "all")
+			b.append(10, 10)
+			r := b.begin(b.exports(), e)
+			r.mustWrite()
+			ctx, cancel := context.WithCancel(t.Context())
+			b.cloud.After(func(request destination.Request) error {
+				if request.Op == "put" && strings.HasSuffix(request.Key, suffix) {
+					cancel()
+				}
+				return nil
+			})
+			_, err := r.finish(attempt{ctx: ctx})
+			require.NoError(t, err)
+			require.Error(t, ctx.Err())
+			require.EqualValues(t, 10, b.export(e.ID).DeliveredSeq)
+			require.Equal(t, schemas.RunSucceeded, b.runRow(r.begun.RunID).Status)
+			b.verify([]schemas.Destination{i.Destination})
+		})
+	}
 }

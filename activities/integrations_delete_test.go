@@ -82,7 +82,7 @@ func TestDeleteLeavesNoRunBehind(t *testing.T) {
 			e := b.addExport(i, "all")
 			b.append(10, 10)
 			r := b.begin(b.exports(), e)
-			objects := r.mustWrite()
+			r.mustWrite()
 			op := b.addOperation(i, schemas.OpDeleteIntegration, schemas.OperationParams{DeleteLinks: deleteExports})
 			must[schemas.BeginCommandResult](t, a.BeginDelete, op)
 			require.Equal(t, schemas.RunRunning, b.runRow(r.begun.RunID).Status, "it is waited for")
@@ -94,7 +94,7 @@ func TestDeleteLeavesNoRunBehind(t *testing.T) {
 				e.IntegrationID, e.Destination = elsewhere.ID, elsewhere.Destination
 				e.State, e.PauseReason = schemas.ExportActive, ""
 			})
-			_, err := r.finish(objects)
+			_, err := r.finish(attempt{})
 			requireError(t, err, schemas.ErrorRunSuperseded, false)
 			require.Zero(t, b.export(e.ID).DeliveredSeq)
 		})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/auditferry/auditferry/activities"
 	"github.com/auditferry/auditferry/internal/destination"
+	"github.com/auditferry/auditferry/internal/manifest"
 	"github.com/auditferry/auditferry/internal/postgres"
 	"github.com/auditferry/auditferry/internal/postgres/postgrestest"
 	"github.com/auditferry/auditferry/schemas"
@@ -31,14 +32,28 @@ type bundle struct {
 	org      uuid.UUID
 	cloud    *destination.Memory
 	watcher  *watcher
+
+	signer, newSigner *manifest.Signer // before and after a change of keys
 }
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	store, ownerURL, _ := postgrestest.New(t)
 	b := &bundle{Store: store, t: t, ownerURL: ownerURL, cloud: destination.NewMemory(), watcher: &watcher{}}
+	b.signer, b.newSigner = newSigner(t), newSigner(t)
 	b.org = b.addOrg("Acme")
 	return b
+}
+
+func newSigner(t testing.TB) *manifest.Signer {
+	t.Helper()
+	text, err := manifest.GenerateKey()
+	require.NoError(t, err)
+	key, err := manifest.ParseKey(text)
+	require.NoError(t, err)
+	signer, err := manifest.NewSigner(key)
+	require.NoError(t, err)
+	return signer
 }
 
 // in runs fn in a transaction of the bundle's org; everything must succeed.
@@ -74,8 +89,8 @@ func (b *bundle) otherOrg() *bundle {
 	return &other
 }
 
-// append records n events of the given size or a little more.
-func (b *bundle) append(n, size int) schemas.Appended {
+// events are n of the given size or a little more.
+func (b *bundle) events(n, size int) []schemas.Event {
 	b.t.Helper()
 	padding, err := json.Marshal(map[string]string{"padding": fmt.Sprintf("%0*d", size, 0)})
 	require.NoError(b.t, err)
@@ -86,6 +101,13 @@ func (b *bundle) append(n, size int) schemas.Appended {
 			Outcome: schemas.OutcomeSuccess, Metadata: padding,
 		}
 	}
+	return events
+}
+
+// append records n events of the given size or a little more.
+func (b *bundle) append(n, size int) schemas.Appended {
+	b.t.Helper()
+	events := b.events(n, size)
 	return read(b, func(ctx context.Context, tx *postgres.Tx) (schemas.Appended, error) {
 		return tx.AppendEvents(ctx, events)
 	})
@@ -313,10 +335,13 @@ func (b *bundle) exports(change ...func(*activities.Limits)) *activities.Exports
 	for _, c := range change {
 		c(&limits)
 	}
-	return &activities.Exports{Store: b.Store, Places: b.places(), Limits: limits}
+	return &activities.Exports{Store: b.Store, Places: b.places(), Signer: b.signer, Limits: limits}
 }
 
 func oneByOne(l *activities.Limits) { l.Parallel = 1 }
+
+// smallParts makes parts of two or three events of the smallest size.
+func smallParts(l *activities.Limits) { l.PartBytes = 1000 }
 
 func newID(t testing.TB) uuid.UUID {
 	t.Helper()

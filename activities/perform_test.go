@@ -16,16 +16,16 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/auditferry/auditferry/activities"
+	"github.com/auditferry/auditferry/internal/postgres"
 	"github.com/auditferry/auditferry/schemas"
 )
 
 // attempt is how one try of an activity comes about; the zero value is a first
 // one that nothing disturbs.
 type attempt struct {
-	ctx          context.Context  // ends when the activity is cancelled
-	scheduledFor time.Duration    // how long ago the first attempt was scheduled
-	progress     []schemas.Object // from an earlier attempt's heartbeat
-	heartbeat    func([]schemas.Object)
+	ctx          context.Context // ends when the activity is cancelled
+	scheduledFor time.Duration   // how long ago the first attempt was scheduled
+	heartbeat    func(schemas.Progress)
 }
 
 // perform runs one attempt of an activity. Input, result and error travel as
@@ -40,14 +40,11 @@ func (a attempt) perform(t testing.TB, fn any, input ...any) (converter.EncodedV
 		options.Interceptors = []interceptor.WorkerInterceptor{&backdate{at: time.Now().Add(-a.scheduledFor)}}
 	}
 	env.SetWorkerOptions(options)
-	if a.progress != nil {
-		env.SetHeartbeatDetails(a.progress)
-	}
 	if a.heartbeat != nil {
 		env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
-			var objects []schemas.Object
-			if details.Get(&objects) == nil {
-				a.heartbeat(objects)
+			var progress schemas.Progress
+			if details.HasValues() && details.Get(&progress) == nil {
+				a.heartbeat(progress)
 			}
 		})
 	}
@@ -135,20 +132,49 @@ type run struct {
 func (b *bundle) begin(a *activities.Exports, e schemas.Export) *run {
 	b.t.Helper()
 	r := &run{b: b, a: a, in: schemas.ExportInput{OrgID: e.OrgID, ExportID: e.ID}}
-	r.begun = must[schemas.BeginRunResult](b.t, a.BeginRun, schemas.BeginRunInput{
-		ExportInput: r.in, WorkflowID: schemas.ExportWorkflowID(e.ID), RunID: newID(b.t).String(),
-	})
+	r.begin()
+	require.NotNil(b.t, r.begun.Window, r.begun.Reason)
 	return r
+}
+
+func (r *run) begin() {
+	r.b.t.Helper()
+	r.begun = must[schemas.BeginRunResult](r.b.t, r.a.BeginRun, schemas.BeginRunInput{
+		ExportInput: r.in, WorkflowID: schemas.ExportWorkflowID(r.in.ExportID), RunID: newID(r.b.t).String(),
+	})
 }
 
 func (r *run) window() schemas.Window { return *r.begun.Window }
 
+// write gives the objects of the window as the ledger has them.
 func (r *run) write(a attempt) ([]schemas.Object, error) {
 	r.b.t.Helper()
 	written, err := try[schemas.WritePartsResult](r.b.t, a, r.a.WriteParts, schemas.WritePartsInput{
 		ExportInput: r.in, RunID: r.begun.RunID, Window: r.window(),
 	})
-	return written.Objects, err
+	if err != nil {
+		return nil, err
+	}
+	var sum schemas.WritePartsResult
+	var objects []schemas.Object
+	for _, part := range r.parts() {
+		if part.Key != "" {
+			objects = append(objects, part)
+			sum.Stored++
+		}
+		sum.Rows += part.Rows
+		sum.Bytes += part.Bytes
+	}
+	require.Equal(r.b.t, sum, written)
+	return objects, nil
+}
+
+// parts are those of the window that are settled.
+func (r *run) parts() []schemas.Object {
+	r.b.t.Helper()
+	return read(r.b, func(ctx context.Context, tx *postgres.Tx) ([]schemas.Object, error) {
+		return tx.Parts(ctx, r.window().ID)
+	})
 }
 
 func (r *run) mustWrite() []schemas.Object {
@@ -158,19 +184,28 @@ func (r *run) mustWrite() []schemas.Object {
 	return objects
 }
 
-func (r *run) finish(objects []schemas.Object) (more bool, err error) {
+func (r *run) finish(a attempt) (more bool, err error) {
 	r.b.t.Helper()
-	finished, err := try[schemas.FinishRunResult](r.b.t, attempt{}, r.a.FinishRun, schemas.FinishRunInput{
-		ExportInput: r.in, RunID: r.begun.RunID, WindowID: r.window().ID, Resumed: r.begun.Resumed, Objects: objects,
+	finished, err := try[schemas.FinishRunResult](r.b.t, a, r.a.FinishRun, schemas.FinishRunInput{
+		ExportInput: r.in, RunID: r.begun.RunID, WindowID: r.window().ID, UpTo: r.begun.UpTo,
 	})
 	return finished.More, err
 }
 
-func (r *run) mustFinish(objects []schemas.Object) (more bool) {
+func (r *run) mustFinish() (more bool) {
 	r.b.t.Helper()
-	more, err := r.finish(objects)
+	more, err := r.finish(attempt{})
 	require.NoError(r.b.t, err)
 	return more
+}
+
+// deliver is a run from its beginning to its end.
+func (b *bundle) deliver(a *activities.Exports, e schemas.Export) (r *run, objects []schemas.Object) {
+	b.t.Helper()
+	r = b.begin(a, e)
+	objects = r.mustWrite()
+	r.mustFinish()
+	return r, objects
 }
 
 func (r *run) fail(change ...func(*schemas.RecordFailureInput)) {

@@ -102,9 +102,9 @@ func TestExportsWaitForTheProof(t *testing.T) {
 
 	b.prove(i)
 	objects := r.mustWrite()
-	r.mustFinish(objects)
+	r.mustFinish()
 	key := *b.claimed(i).ChallengeKey
-	stored := slices.Sorted(maps.Keys(b.cloud.Objects(i.Destination)))
+	stored := slices.Sorted(maps.Keys(b.stored(i.Destination)))
 	want := []string{key}
 	for _, object := range objects {
 		want = append(want, object.Key)
@@ -215,7 +215,8 @@ func TestAnIdentityThatBecomesSharedNeedsAProof(t *testing.T) {
 	require.ErrorContains(t, err, destination.CodeOwnershipOpen)
 	b.requireChallenge(i)
 	b.prove(i)
-	r.mustFinish(r.mustWrite())
+	r.mustWrite()
+	r.mustFinish()
 }
 
 // A proof was about the former owner's bucket: whoever accepts another owner

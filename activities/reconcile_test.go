@@ -21,6 +21,7 @@ type fakeTemporal struct {
 	states  map[uuid.UUID]schemas.ExportState
 	signals map[uuid.UUID]int
 	broken  map[uuid.UUID]error
+	closing []schemas.IntegrationRef
 }
 
 func newFakeTemporal() *fakeTemporal {
@@ -45,9 +46,19 @@ func (f *fakeTemporal) Signal(_ context.Context, op schemas.Operation) error {
 	return nil
 }
 
+func (f *fakeTemporal) StartBackfill(context.Context, schemas.Operation) error { return nil }
+
+func (f *fakeTemporal) StartClosing(_ context.Context, integration schemas.IntegrationRef) error {
+	if err := f.broken[integration.IntegrationID]; err != nil {
+		return err
+	}
+	f.closing = append(f.closing, integration)
+	return nil
+}
+
 func (b *bundle) reconcile() (*activities.Reconcile, *fakeTemporal) {
 	f := newFakeTemporal()
-	return &activities.Reconcile{Store: b.Store, Dispatch: dispatch.New(b.Store, f, f), Schedules: f}, f
+	return &activities.Reconcile{Store: b.Store, Dispatch: dispatch.New(b.Store, f, f, f), Schedules: f, Closer: f}, f
 }
 
 // age makes operations and exports as old as a crash leaves them.
