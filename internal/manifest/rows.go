@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -23,6 +24,7 @@ const (
 	// each of its characters is escaped.
 	maxRowBytes = 4 << 20
 	readBuffer  = 256 << 10
+	gzipBuffer  = 32 << 10 // it would read a few kilobytes at a time
 	// maxZstdWindow bounds what a stored object can make a reader keep in
 	// memory. The service writes windows of 1 MiB.
 	maxZstdWindow = 8 << 20
@@ -133,7 +135,7 @@ func decompress(stream io.Reader, compression schemas.Compression) (io.ReadClose
 	case schemas.CompressionNone:
 		return io.NopCloser(stream), nil
 	case schemas.CompressionGzip:
-		z, err := gzip.NewReader(bufio.NewReaderSize(stream, readBuffer)) // it would read a few kilobytes at a time
+		z, err := gzip.NewReader(bufio.NewReaderSize(stream, gzipBuffer))
 		if err != nil {
 			return nil, fmt.Errorf("it is not gzip: %w", err)
 		}
@@ -149,9 +151,18 @@ func decompress(stream io.Reader, compression schemas.Compression) (io.ReadClose
 	}
 }
 
+// buffers are used again by the next object: there can be a hundred thousand
+// small ones.
+var buffers = sync.Pool{New: func() any {
+	buffer := make([]byte, 0, readBuffer)
+	return &buffer
+}}
+
 func (r *rowCheck) readLines(plain io.Reader) error {
 	lines := bufio.NewScanner(plain)
-	lines.Buffer(make([]byte, 0, readBuffer), maxRowBytes)
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	lines.Buffer(*buffer, maxRowBytes)
 	for lines.Scan() {
 		seq, err := seqOf(lines.Bytes())
 		if err != nil {
