@@ -30,23 +30,25 @@ type bundle struct {
 	*service.Service
 	store    *postgres.Store
 	ownerURL string
+	appURL   string
 	admin    service.Caller
 }
 
 func setup(t *testing.T, dispatch dispatcherFunc, stopping <-chan struct{}) bundle {
 	t.Helper()
-	store, ownerURL, _ := postgrestest.New(t)
+	store, ownerURL, appURL := postgrestest.New(t)
 	s := service.New(service.Options{
 		Store:        store,
 		Dispatcher:   dispatch,
 		Log:          zaptest.NewLogger(t),
+		Retention:    30 * 24 * time.Hour,
 		Provisioners: map[schemas.Cloud]schemas.Provisioner{schemas.GCP: schemas.ProvisionerAuto},
 		Stopping:     stopping,
 	})
 	operator := service.Call{Caller: service.Caller{Role: schemas.RoleOperator, Name: "operator"}}
 	org, err := s.CreateOrg(t.Context(), operator, service.CreateOrg{Name: "Acme"})
 	require.NoError(t, err)
-	return bundle{s, store, ownerURL, service.Caller{OrgID: &org.ID, Role: schemas.RoleAdmin, KeyID: uuid.New(), Name: "Ada"}}
+	return bundle{s, store, ownerURL, appURL, service.Caller{OrgID: &org.ID, Role: schemas.RoleAdmin, KeyID: uuid.New(), Name: "Ada"}}
 }
 
 func (b bundle) call() service.Call { return service.Call{Caller: b.admin} }
