@@ -61,8 +61,8 @@ func Play(ctx context.Context, o Options) (result Result, err error) {
 		Durable: true, Log: o.Log,
 		Services: append(stack.Servers(), stack.Network, stack.API, stack.Worker),
 		Env: []string{
-			// Small enough that a window has several parts, and all spill to a file.
-			"AUDITFERRY_EXPORT_PART_BYTES=16384", "AUDITFERRY_EXPORT_SPILL_BYTES=4096",
+			// Small enough that a window has several parts, and most spill to a file.
+			"AUDITFERRY_EXPORT_PART_BYTES=65536", "AUDITFERRY_EXPORT_SPILL_BYTES=4096",
 			"AUDITFERRY_RECONCILE_EVERY=5s",
 		},
 	})

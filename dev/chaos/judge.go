@@ -18,7 +18,12 @@ import (
 // judge gives the product its time to finish and then counts.
 func (p *play) judge(ctx context.Context) (Result, error) {
 	r := p.newResult()
-	p.say("%d kills and %d faults are over. Waiting until everything is delivered.", r.Kills, r.Faults)
+	if err := p.query(ctx, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `SELECT coalesce(sum(rows), 0), count(*) FROM export_run WHERE status = 'succeeded'`).Scan(&r.DeliveredInPlay, &r.RunsInPlay)
+	}); err != nil {
+		return r, err
+	}
+	p.say("%d kills and %d faults are over; %d rows were delivered meanwhile. Waiting for the rest.", r.Kills, r.Faults, r.DeliveredInPlay)
 	settling, cancel := context.WithTimeout(ctx, p.Settle)
 	defer cancel()
 	began := time.Now()

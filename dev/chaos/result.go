@@ -25,6 +25,11 @@ type Result struct {
 
 	Events    int `json:"events"`    // acknowledged to the vendor
 	Delivered int `json:"delivered"` // rows in listed objects, of all exports
+	// How much of it was delivered while things were being killed, in how many
+	// runs: chaos that nothing works under would prove little.
+	DeliveredInPlay int `json:"delivered_in_play"`
+	RunsInPlay      int `json:"runs_in_play"`
+
 	Exports   int `json:"exports"`   // deleted ones included
 	Objects   int `json:"objects"`   // listed
 	Manifests int `json:"manifests"` // signed, whole, and in one chain per export and place
@@ -100,6 +105,7 @@ func (r Result) Print(out io.Writer) error {
 	row("faults", r.Faults)
 	row("events acknowledged", r.Events)
 	row("rows delivered", r.Delivered, fmt.Sprintf("by %d exports in %d objects", r.Exports, r.Objects))
+	row("  of them during the play", r.DeliveredInPlay, fmt.Sprintf("in %d runs", r.RunsInPlay))
 	row("manifests verified", r.Manifests)
 	row("objects in no list", r.Unlisted, "left by failed runs where their export has moved away from")
 	row("lost", r.Lost)
