@@ -83,7 +83,7 @@ func (a *Exports) BeginRun(ctx context.Context, in schemas.BeginRunInput) (resul
 // nothing has been written yet cannot be known here.
 func repeatBegin(ctx context.Context, tx *postgres.Tx, s series, run schemas.Run, result *schemas.BeginRunResult) error {
 	if run.Status != schemas.RunRunning {
-		return superseded("the run has %s meanwhile", run.Status)
+		return ended(run.Status)
 	}
 	if s.barred != "" {
 		result.Reason = s.barred

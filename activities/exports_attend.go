@@ -29,8 +29,8 @@ func (a *Exports) attend(ctx context.Context, org, run uuid.UUID, details func()
 	attended, cancel := context.WithCancelCause(ctx)
 	over := everyBeat(ctx, func(ctx context.Context) {
 		activity.RecordHeartbeat(ctx, details())
-		if status, ended := a.ended(ctx, org, run); ended {
-			cancel(superseded("the run has %s meanwhile", status))
+		if status, over := a.look(ctx, org, run); over {
+			cancel(ended(status))
 		}
 	})
 	return attended, func() { over(); cancel(nil) }
@@ -59,9 +59,9 @@ func everyBeat(ctx context.Context, do func(context.Context)) (stop func()) {
 	return func() { cancel(); running.Wait() }
 }
 
-// ended tells whether the run is not running any more. If that cannot be known
+// look tells whether the run is not running any more. If that cannot be known
 // now, it is taken to be running.
-func (a *Exports) ended(ctx context.Context, org, run uuid.UUID) (status schemas.RunStatus, ended bool) {
+func (a *Exports) look(ctx context.Context, org, run uuid.UUID) (status schemas.RunStatus, over bool) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	err := a.Store.InOrg(ctx, org, func(tx *postgres.Tx) error {

@@ -102,7 +102,7 @@ func TestABackfillRunsBesideLiveDeliveries(t *testing.T) {
 	require.EqualValues(t, 22, done.DeliveredSeq)
 	require.NotNil(t, done.EndedAt)
 	require.Equal(t, schemas.OperationSucceeded, b.operation(again.ID).Status)
-	require.Equal(t, "the backfill has succeeded", b.beginBackfill(a, again).begun.Reason)
+	require.Equal(t, "the backfill has ended: it is succeeded", b.beginBackfill(a, again).begun.Reason)
 
 	require.Len(t, b.manifests(i.Destination), 3)
 	own := b.manifests(placeOf(again))
@@ -215,7 +215,7 @@ func TestACancelledBackfill(t *testing.T) {
 	first.mustWrite()
 	first.mustFinish()
 	b.cancelBackfill(again)
-	require.Equal(t, "the backfill has cancelled", b.beginBackfill(a, again).begun.Reason)
+	require.Equal(t, "the backfill has ended: it is cancelled", b.beginBackfill(a, again).begun.Reason)
 	require.Equal(t, schemas.BackfillCancelled, b.backfill(again).Status)
 	b.verify([]schemas.Destination{i.Destination}, manifest.BackfillIncomplete)
 }

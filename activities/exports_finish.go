@@ -76,7 +76,7 @@ func (a *Exports) seal(ctx context.Context, in schemas.FinishRunInput) (d delive
 			return nil
 		}
 		if run.Status != schemas.RunRunning {
-			return superseded("the run has %s meanwhile", run.Status)
+			return ended(run.Status)
 		}
 		if export.State == schemas.ExportDeleted || export.PauseReason == schemas.PausedByIntegrationDeleted {
 			return superseded("the export or its integration has been deleted")
@@ -196,10 +196,14 @@ func settle(ctx context.Context, tx *postgres.Tx, in schemas.FinishRunInput) (mo
 			return false, err
 		}
 	default:
-		return false, superseded("the run has %s meanwhile", run.Status)
+		return false, ended(run.Status)
 	}
 	mayGoOn := in.BackfillID != nil || export.State == schemas.ExportActive
 	return mayGoOn && run.LastSeq < in.UpTo, nil
+}
+
+func ended(status schemas.RunStatus) error {
+	return superseded("the run has ended meanwhile: it is %s", status)
 }
 
 func superseded(format string, args ...any) error {

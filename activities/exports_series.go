@@ -68,7 +68,7 @@ func backfillSeries(ctx context.Context, tx *postgres.Tx, export schemas.Export,
 	}
 	switch {
 	case b.Status != schemas.BackfillRunning:
-		s.barred = fmt.Sprintf("the backfill has %s", b.Status)
+		s.barred = fmt.Sprintf("the backfill has ended: it is %s", b.Status)
 	case export.State == schemas.ExportDeleted:
 		s.barred = "the export has been deleted"
 	case export.PauseReason == schemas.PausedByIntegrationDeleted:

@@ -60,7 +60,7 @@ func (a *Exports) beginWriting(ctx context.Context, in schemas.WritePartsInput) 
 			return err
 		}
 		if run.Status != schemas.RunRunning {
-			return superseded("the run has %s meanwhile", run.Status)
+			return ended(run.Status)
 		}
 		parts, err := tx.BeginWriting(ctx, in.RunID, int(activity.GetInfo(ctx).Attempt))
 		if err != nil {

@@ -124,7 +124,7 @@ func (t *Tx) RecordPart(ctx context.Context, run uuid.UUID, o schemas.Object) er
 		SELECT status FROM run`,
 		run, o.Part, o.Key, o.FirstSeq, o.LastSeq, o.Rows, o.Excluded, o.Expired, o.Bytes, o.SHA256)
 	if err == nil && status != schemas.RunRunning {
-		err = fmt.Errorf("%s: %w", attempt, &ConflictError{fmt.Sprintf("The run has %s meanwhile.", status)})
+		err = fmt.Errorf("%s: %w", attempt, &ConflictError{fmt.Sprintf("The run has ended meanwhile: it is %s.", status)})
 	}
 	return err
 }
