@@ -32,6 +32,7 @@ type bundle struct {
 	org      uuid.UUID
 	cloud    *destination.Memory
 	watcher  *watcher
+	today    time.Time // UTC, as the test began
 
 	signer, newSigner *manifest.Signer // before and after a change of keys
 }
@@ -39,7 +40,7 @@ type bundle struct {
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	store, ownerURL, _ := postgrestest.New(t)
-	b := &bundle{Store: store, t: t, ownerURL: ownerURL, cloud: destination.NewMemory(), watcher: &watcher{}}
+	b := &bundle{Store: store, t: t, ownerURL: ownerURL, cloud: destination.NewMemory(), watcher: &watcher{}, today: time.Now().UTC().Truncate(24 * time.Hour)}
 	b.signer, b.newSigner = newSigner(t), newSigner(t)
 	b.org = b.addOrg("Acme")
 	return b
