@@ -272,9 +272,16 @@ func TestVerifyOneExport(t *testing.T) {
 	d := manifesttest.New(t, manifesttest.Store{})
 	d.Window(t, parts...)
 	other := manifesttest.New(t, d.Store)
-	other.ExportID, other.Slug, other.Signer = orgID, "other", manifesttest.NewSigner(t, "forger")
+	other.ExportID, other.Slug = orgID, "other"
 	other.Window(t, parts...)
-	require.Equal(t, []manifest.Class{manifest.ChainBegins, manifest.UnknownKey}, classes(verify(t, d.Store)))
+	other.Window(t, parts...)
+	delete(d.Store, schemas.ManifestName(orgID, 1, 25)) // which is not asked for
+	for _, key := range d.Store.Keys() {
+		if strings.Contains(key, "other-0000000000") && key < "date=2026-03-01/other-000000000026" {
+			delete(d.Store, key)
+		}
+	}
+	require.Equal(t, []manifest.Class{manifest.ChainBegins, manifest.ManifestMissing}, classes(verify(t, d.Store)))
 
 	only := func(o *manifest.Options) { o.Export = d.ExportID }
 	r := verify(t, d.Store, only)
@@ -283,6 +290,14 @@ func TestVerifyOneExport(t *testing.T) {
 	require.Equal(t, 1, r.Manifests)
 	d.Store["added"] = []byte("x")
 	require.Equal(t, []found{{manifest.UnlistedObject, "added", 0, 0}}, foundIn(errorsOf(verify(t, d.Store, only))))
+
+	// A forged manifest of an export that is not asked for hides nothing.
+	delete(d.Store, "added")
+	forged := manifesttest.New(t, d.Store)
+	forged.ExportID, forged.Slug, forged.Signer = integrationID, "forged", manifesttest.NewSigner(t, "forger")
+	forged.Window(t, manifesttest.Part{Rows: 3})
+	r = verify(t, d.Store, only)
+	require.Equal(t, []found{{manifest.UnlistedObject, "date=2026-03-01/forged-000000000001-000000000003.ndjson.gz", 0, 0}}, foundIn(errorsOf(r)))
 }
 
 // A copy says where it was made; the place of a live bucket is known.

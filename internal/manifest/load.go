@@ -61,10 +61,14 @@ func (a *audit) loadOne(ctx context.Context, key string) (*node, error) {
 		}
 	}
 	malformed := n.decode(content)
+	id, unsigned := a.checkSignature(n, content, string(signature))
 	if !a.wanted(place) {
-		return n, nil // it may claim objects, and nothing else
+		n.sound = n.sound && unsigned == nil // else it could claim what somebody has added
+		return n, nil
 	}
-	unsigned := a.checkSignature(n, content, string(signature))
+	if unsigned == nil {
+		a.countKey(id)
+	}
 	switch {
 	case unsigned != nil:
 		a.find(*unsigned) // what it says is nobody's word, so its form does not matter
@@ -76,26 +80,30 @@ func (a *audit) loadOne(ctx context.Context, key string) (*node, error) {
 	return n, nil
 }
 
-// checkSignature returns why the manifest is not the service's word, or nil.
-func (a *audit) checkSignature(n *node, content []byte, signature string) *Finding {
+// checkSignature returns the key that has signed the manifest, or why it is not
+// the service's word.
+func (a *audit) checkSignature(n *node, content []byte, signature string) (keyID string, unsigned *Finding) {
 	const unproven = " Until then nothing that this manifest says is proven: not that its events were delivered, nor that its objects are whole."
 	if !a.sealed[n.key+schemas.SignatureSuffix] {
 		f := n.about(SignatureMissing, "There is no signature beside this manifest (%s%s). Look for it among the bucket's former versions or backups.%s", n.key, schemas.SignatureSuffix, unproven)
-		return &f
+		return "", &f
 	}
 	id, err := a.options.Keys.Verify(content, signature)
 	switch {
 	case errors.Is(err, ErrForeignKey):
 		f := n.about(UnknownKey, "This manifest was %s. Get the key set anew, as a new key may have been added; if that does not help, somebody other than the service has signed it.%s", err, unproven)
-		return &f
+		return "", &f
 	case err != nil:
 		f := n.about(SignatureInvalid, "The manifest or its signature was changed after it was signed: %s. Look for the original among the bucket's former versions or backups.%s", err, unproven)
-		return &f
+		return "", &f
 	}
+	return id, nil
+}
+
+func (a *audit) countKey(id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.signed[id]++
-	return nil
 }
 
 // decode reads the manifest and returns why it cannot be used, or nil.

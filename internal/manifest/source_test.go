@@ -179,6 +179,44 @@ func TestVerifyGivesUp(t *testing.T) {
 	require.Error(t, err)
 }
 
+// quitter is a source whose reader gives up once an object has been read.
+type quitter struct {
+	manifesttest.Store
+	last string
+	quit context.CancelFunc
+}
+
+func (q quitter) Open(ctx context.Context, key string) (io.ReadCloser, error) {
+	body, err := q.Store.Open(ctx, key)
+	if key == q.last {
+		return closing{body, q.quit}, err
+	}
+	return body, err
+}
+
+type closing struct {
+	io.ReadCloser
+	then context.CancelFunc
+}
+
+func (c closing) Close() error {
+	c.then()
+	return c.ReadCloser.Close()
+}
+
+// An interrupted verification has no verdict, wherever it was interrupted.
+func TestVerifyInterrupted(t *testing.T) {
+	t.Parallel()
+	d := deliver(t)
+	keys, err := manifest.ParseJWKS(manifesttest.JWKS(t, d.Signer))
+	require.NoError(t, err)
+	for _, last := range d.Store.Keys() {
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := manifest.Verify(ctx, quitter{d.Store, last, cancel}, manifest.Options{Keys: keys, Parallel: 1})
+		require.ErrorIs(t, err, context.Canceled, last)
+	}
+}
+
 // Nothing to verify is not clean.
 func TestVerifyNothing(t *testing.T) {
 	t.Parallel()

@@ -102,7 +102,7 @@ func Verify(ctx context.Context, source Source, o Options) (Report, error) {
 		stored: map[string]*stored{}, byKey: map[string]*node{}, signed: map[string]int{}, reported: map[string]bool{},
 	}
 	for _, stage := range []func(context.Context) error{a.list, a.load, a.link, a.checkObjects} {
-		if err := stage(ctx); err != nil {
+		if err := errors.Join(stage(ctx), ctx.Err()); err != nil { // what was not read has no verdict
 			return Report{}, err
 		}
 	}
