@@ -105,6 +105,7 @@ func TestAnEndedBackfillStaysEnded(t *testing.T) {
 	}
 	backfill := b.addBackfill(e, 5, 25)
 	asked := b.addOperation(schemas.OpBackfillExport, func(op *schemas.Operation) { op.ExportID, op.BackfillID = &e.ID, &backfill.ID })
+	cancel := b.addOperation(schemas.OpCancelBackfill, func(op *schemas.Operation) { op.ExportID, op.BackfillID = &e.ID, &backfill.ID })
 	require.NoError(t, advance(backfill.ID, 14))
 	require.NoError(t, advance(backfill.ID, 9))
 	require.EqualValues(t, 14, b.backfill(backfill.ID).DeliveredSeq, "it is never taken back")
@@ -116,6 +117,7 @@ func TestAnEndedBackfillStaysEnded(t *testing.T) {
 	require.Equal(t, "You cancelled it.", ended.Error)
 	require.Equal(t, schemas.OperationFailed, op.Status)
 	require.Equal(t, "You cancelled it.", op.Error)
+	require.Equal(t, cancel, b.operation(cancel.ID), "who cancels it ends that operation")
 
 	require.NoError(t, end(backfill.ID, schemas.BackfillFailed, "Too late."))
 	require.NoError(t, end(backfill.ID, schemas.BackfillSucceeded, ""))

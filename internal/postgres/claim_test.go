@@ -157,21 +157,32 @@ func TestReleasedClaimsWaitForBackfillsAndClosings(t *testing.T) {
 	t.Parallel()
 	mine := setup(t)
 	others := mine.withOrg(mine.addOrg("Umbrella"))
-	foreign := others.addIntegration("s3://foreign/")
-	i := mine.addClaimed("s3://logs/audit/")
-	e := mine.addExport(i, "daily")
-	mine.delivered(mine.windowOf(e, 1, 3))
-	backfill := mine.addBackfill(e, 1, 3)
-	mine.leave(e)
-	mine.release(i)
-	requireConflict(t, others.claim(foreign, "s3://logs/audit/"))
-
-	mine.in(func(tx *postgres.Tx) { require.NoError(t, tx.AdvanceBackfill(t.Context(), backfill.ID, 3)) })
-	mine.dropReleased()
-	requireConflict(t, others.claim(foreign, "s3://logs/audit/"))
-	mine.closeChain(i, e, 3, "")
-	mine.dropReleased()
-	require.NoError(t, others.claim(foreign, "s3://logs/audit/"))
+	for name, holds := range map[string]func(schemas.Integration, schemas.Export) (end func()){
+		"backfill": func(_ schemas.Integration, e schemas.Export) func() {
+			backfill := mine.addBackfill(e, 1, 3)
+			return func() {
+				mine.in(func(tx *postgres.Tx) { require.NoError(t, tx.AdvanceBackfill(t.Context(), backfill.ID, 3)) })
+			}
+		},
+		"closing": func(i schemas.Integration, e schemas.Export) func() {
+			mine.leave(e)
+			return func() { mine.closeChain(i, e, 3, "") }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			place := "s3://" + name + "/audit/"
+			i, foreign := mine.addClaimed(place), others.addIntegration("s3://foreign/")
+			e := mine.addExport(i, name)
+			mine.delivered(mine.windowOf(e, 1, 3))
+			end := holds(i, e)
+			mine.release(i)
+			mine.dropReleased()
+			requireConflict(t, others.claim(foreign, place))
+			end()
+			mine.dropReleased()
+			require.NoError(t, others.claim(foreign, place))
+		})
+	}
 }
 
 // Neither holds a place that it does not write to.
