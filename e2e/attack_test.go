@@ -205,12 +205,15 @@ func attackIDs(o *org) {
 	require.NoError(o.t, err)
 	keys, err := victim.admin.Keys(o.ctx)
 	require.NoError(o.t, err)
+	backfill, err := victim.admin.Backfill(o.ctx, f.export.ID, 1, 5)
+	require.NoError(o.t, err)
 	ids := strings.NewReplacer("{integration_id}", f.integration.String(), "{export_id}", f.export.ID.String(),
-		"{run_id}", runs[0].ID.String(), "{operation_id}", op.ID.String(), "{key_id}", keys[0].ID.String(), "{org_id}", victim.admin.Org.ID.String())
+		"{run_id}", runs[0].ID.String(), "{backfill_id}", backfill.BackfillID.String(), "{operation_id}", op.ID.String(), "{key_id}", keys[0].ID.String(), "{org_id}", victim.admin.Org.ID.String())
 	bodies := map[string]any{ // of the routes that want one
 		"/destination":         map[string]any{"destination": f.places[0].URL()},
 		"/ownership":           map[string]any{"code": "GUESS"},
 		"/relink":              map[string]any{"integration_id": f.integration},
+		"/backfills":           map[string]any{"first_seq": 1, "last_seq": 5},
 		"/provisioning":        map[string]any{"org_id": victim.admin.Org.ID, "credentials": f.credentials},
 		"/api-keys":            map[string]any{"name": "mine", "role": schemas.RoleAdmin},
 		"/exports/{export_id}": map[string]any{"name": "mine"},
@@ -224,6 +227,9 @@ func attackIDs(o *org) {
 				body = example
 			}
 		}
+		if strings.HasSuffix(path, "/ledger.csv") {
+			path += "?content=days"
+		}
 		status, err := o.admin.Status(o.ctx, method, ids.Replace(path), body)
 		require.NoError(o.t, err)
 		operators := strings.HasSuffix(path, "/provisioning") || strings.HasPrefix(path, "/v1/orgs/")
@@ -234,9 +240,11 @@ func attackIDs(o *org) {
 		require.Equal(o.t, http.StatusNotFound, status, route)
 		missing++
 	}
-	require.GreaterOrEqual(o.t, missing, 20)
+	require.GreaterOrEqual(o.t, missing, 26)
 	require.Equal(o.t, missing+forbidden, o.audited("auditferry.request_refused"), "each of them")
 	require.Equal(o.t, schemas.ExportActive, f.now().State)
+	_, err = victim.admin.Await(o.ctx, backfill)
+	require.NoError(o.t, err, "nobody has cancelled it")
 }
 
 // routesWithIDs are all routes of the contract that name something by its ID,
