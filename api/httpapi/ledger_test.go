@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -250,4 +251,35 @@ func TestBrokenLedgerFiles(t *testing.T) {
 	s.asOwner(t, `DELETE FROM export_object WHERE window_id = $1`, w.ID)
 	p := s.get(t, o.admin(), path).problem(t, http.StatusInternalServerError)
 	require.Equal(t, "Internal error.", p.Detail)
+}
+
+// A file may take longer than the server gives other answers, as long as its
+// reader takes it.
+func TestLedgerFilesExtendTheirTime(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	o := s.newTenant(t, "Acme")
+	export := s.newExport(t, o, "hourly", s.newAWS(t, o, "s3://acme-audit/"))
+	w := windowOf(export, export.DeliveredSeq+1, export.DeliveredSeq+4000)
+	s.deliver(t, o, w, whole(w)...)
+	hasty := httptest.NewUnstartedServer(s.handler)
+	hasty.Config.WriteTimeout = time.Nanosecond
+	hasty.Start()
+	defer hasty.Close()
+	get := func(path string) (*http.Response, error) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, hasty.URL+path, nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+o.admin())
+		return http.DefaultClient.Do(req)
+	}
+	if answer, err := get("/v1/org"); err == nil {
+		require.NoError(t, answer.Body.Close())
+		t.Fatal("there is no time for an answer, and yet one came")
+	}
+	answer, err := get("/v1/exports/" + export.ID.String() + "/ledger.csv?content=objects")
+	require.NoError(t, err)
+	defer answer.Body.Close() //nolint:errcheck // read only
+	rows, err := csv.NewReader(answer.Body).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, rows, 1+400)
 }

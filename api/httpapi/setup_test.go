@@ -69,6 +69,7 @@ func (d *memoryDispatcher) last() schemas.Operation {
 // server is the API on a database of its own.
 type server struct {
 	url        string
+	handler    http.Handler
 	ownerURL   string // of the database
 	store      *postgres.Store
 	dispatcher *memoryDispatcher
@@ -93,6 +94,7 @@ func setup(t *testing.T) *server {
 	require.NoError(t, all.KeepOperatorKey(t.Context(), operatorKey))
 	handler, err := httpapi.New(httpapi.Options{Service: all, Authenticator: all, Log: zap.New(core)})
 	require.NoError(t, err)
+	s.handler = handler
 	listener := httptest.NewServer(handler)
 	t.Cleanup(listener.Close)
 	s.url = listener.URL
