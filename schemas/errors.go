@@ -33,7 +33,6 @@ const (
 	ErrorUnexpected             = "Unexpected"      // anything without a kind; retried
 	ErrorInvalidInput           = "InvalidInput"    // the call itself is wrong; never retried
 	ErrorConflict               = "Conflict"        // a rule over rows forbids it; never retried
-	ErrorEventsExpired          = "EventsExpired"   // events of the window are not retained any more; never retried
 	ErrorPoolExhausted          = "PoolExhausted"   // no identity is left to be given to another org
 	ErrorStillRunning           = "StillRunning"    // waiting for a cancelled run to end
 	ErrorMailRefused            = "MailRefused"     // the mail server refused for good
