@@ -1,9 +1,11 @@
 package activities_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/auditferry/auditferry/activities"
@@ -237,4 +239,38 @@ func TestRetentionWaitsForRuns(t *testing.T) {
 	require.Equal(t, []int64{1, 10}, []int64{lost.window().FirstSeq, lost.window().LastSeq})
 	require.Empty(t, lost.mustWrite())
 	require.EqualValues(t, 10, b.runRow(lost.begun.RunID).Expired)
+}
+
+// Invariant 8: a run that takes up a window has seen the drop that was under way,
+// or is seen by it. It reads no events then, so it has to wait on purpose.
+func TestARunThatTakesUpAWindowWaitsForADrop(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	e := b.addExport(b.addIntegration("s3://acme-logs/"), "all")
+	b.appendOn(2, 10, 300)
+	a := b.exports()
+	b.begin(a, e)
+
+	ctx := t.Context()
+	conn, err := pgx.Connect(ctx, b.ownerURL)
+	require.NoError(t, err)
+	defer conn.Close(context.Background()) //nolint:errcheck // the test is over
+	drop, err := conn.Begin(ctx)
+	require.NoError(t, err)
+	_, err = drop.Exec(ctx, `LOCK TABLE ONLY audit_event IN ACCESS EXCLUSIVE MODE`)
+	require.NoError(t, err)
+	begun := make(chan *run, 1)
+	go func() {
+		r := &run{b: b, a: a, in: schemas.ExportInput{OrgID: e.OrgID, ExportID: e.ID}}
+		r.begin()
+		begun <- r
+	}()
+	require.Eventually(t, func() bool {
+		return len(b.names(`SELECT pid::text FROM pg_locks WHERE relation = 'audit_event'::regclass AND NOT granted`)) > 0
+	}, attendDeadline, 10*time.Millisecond)
+	require.Empty(t, begun)
+	require.NoError(t, drop.Commit(ctx))
+	r := <-begun
+	r.mustWrite()
+	r.mustFinish()
 }
