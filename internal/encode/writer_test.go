@@ -18,9 +18,8 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
-// noisy is an event's body with about so many bytes that hardly compress.
-func noisy(tb testing.TB, seq, size int) []byte {
-	tb.Helper()
+// noisyEvent has about so many bytes that hardly compress.
+func noisyEvent(seq, size int) schemas.Event {
 	noise := make([]byte, size)
 	state := uint32(seq)*2654435761 + 1
 	for i := range noise {
@@ -29,13 +28,15 @@ func noisy(tb testing.TB, seq, size int) []byte {
 		state ^= state << 5
 		noise[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ."[state%64]
 	}
-	event := schemas.Event{
+	return schemas.Event{
 		ID: uuid.UUID{1}, OccurredAt: time.Unix(1767323045, 0), Action: "a", Actor: schemas.Actor{ID: "u"},
 		Outcome: schemas.OutcomeSuccess, Metadata: fmt.Appendf(nil, `{"noise":"%s"}`, noise),
 	}
-	body, err := event.Canonical(int64(seq), time.Unix(1767323046, 0))
-	require.NoError(tb, err)
-	return body
+}
+
+func noisy(tb testing.TB, seq, size int) []byte {
+	tb.Helper()
+	return body(tb, seq, noisyEvent(seq, size))
 }
 
 func TestWriterRefusesRowsThatAreNone(t *testing.T) {
