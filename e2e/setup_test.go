@@ -17,6 +17,7 @@ import (
 
 	"github.com/auditferry/auditferry/dev/actor"
 	"github.com/auditferry/auditferry/dev/stack"
+	"github.com/auditferry/auditferry/internal/manifest"
 	"github.com/auditferry/auditferry/schemas"
 )
 
@@ -198,8 +199,9 @@ func (f *ferry) now() schemas.Export {
 	return export
 }
 
-// requireExactlyOnce holds Invariant 1: every event up to the last delivered
-// one is in exactly one object.
+// requireExactlyOnce holds Invariants 1 and 3: every event up to the last
+// delivered one is in exactly one object, and an auditor without any access to
+// the service finds nothing wrong.
 func (f *ferry) requireExactlyOnce() actor.Tally {
 	f.t.Helper()
 	// The ledger is read first: what is delivered meanwhile is in the objects.
@@ -208,7 +210,26 @@ func (f *ferry) requireExactlyOnce() actor.Tally {
 	require.NoError(f.t, err)
 	require.Zero(f.t, found.Missing(1, delivered), "events are missing")
 	require.Zero(f.t, found.Duplicates, "events are doubled")
+	for _, place := range f.places {
+		f.requireVerified(place)
+	}
 	return found
+}
+
+// requireVerified waits until verifying a place finds nothing: objects of a run
+// that is under way are in no manifest yet.
+func (f *ferry) requireVerified(place schemas.Destination) (report manifest.Report) {
+	f.t.Helper()
+	require.NoError(f.t, actor.Until(f.ctx, func() (_ string, err error) {
+		report, err = actor.Verify(f.ctx, f.Stack, place)
+		for _, finding := range report.Findings {
+			if finding.Severity == manifest.Error {
+				return fmt.Sprintf("%s to be verified: %s: %s", place, finding.Class, finding.Message), err
+			}
+		}
+		return "", err
+	}))
+	return report
 }
 
 // moveTo updates the destination and remembers the new place.

@@ -36,6 +36,8 @@ var stories = map[string]func(*org){
 	"deliver to aws":                  func(o *org) { deliver(o, schemas.AWS, schemas.CompressionGzip) },
 	"deliver to azure":                func(o *org) { deliver(o, schemas.Azure, schemas.CompressionZstd) },
 	"deliver to gcp":                  func(o *org) { deliver(o, schemas.GCP, schemas.CompressionNone) },
+	"proof":                           proof,
+	"formats":                         formats,
 	"provisioning wait":               provisioningWait,
 	"late grant on aws":               func(o *org) { lateGrant(o, schemas.AWS) },
 	"late grant on azure":             func(o *org) { lateGrant(o, schemas.Azure) },

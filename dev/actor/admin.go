@@ -37,13 +37,22 @@ func (a Admin) Integrate(ctx context.Context, name string, to schemas.Destinatio
 	return *op.IntegrationID, op, nil
 }
 
-// Export asks for a scheduled export of everything that is retained.
+// Export asks for a scheduled export of everything that is retained, as NDJSON.
 func (a Admin) Export(ctx context.Context, name string, integration uuid.UUID, every time.Duration, compression schemas.Compression) (uuid.UUID, schemas.Operation, error) {
+	return a.ExportAs(ctx, name, integration, every, schemas.FormatNDJSON, compression, schemas.Filter{})
+}
+
+// ExportAs is Export in any format, of the events that pass the filter.
+func (a Admin) ExportAs(ctx context.Context, name string, integration uuid.UUID, every time.Duration,
+	format schemas.Format, compression schemas.Compression, filter schemas.Filter,
+) (uuid.UUID, schemas.Operation, error) {
 	op, err := a.command(ctx, http.MethodPost, "/v1/exports", map[string]any{
 		"name":           name,
 		"integration_id": integration,
 		"schedule":       map[string]any{"kind": "interval", "every": every.String()},
+		"format":         format,
 		"compression":    compression,
+		"filter":         filter,
 		"start_from":     "earliest",
 	})
 	if err != nil {

@@ -37,7 +37,8 @@ func (t Tally) Missing(first, last int64) int {
 	return missing
 }
 
-// Audit reads every object of an export in the given places. An object that is
+// Audit reads every object of an export's live deliveries, which are NDJSON, in
+// the given places. An object that is
 // not whole, or does not hold exactly the rows its name says, is an error.
 func Audit(ctx context.Context, s *stack.Stack, slug string, places ...schemas.Destination) (Tally, error) {
 	t := Tally{seen: map[int64]bool{}}
@@ -48,7 +49,7 @@ func Audit(ctx context.Context, s *stack.Stack, slug string, places ...schemas.D
 		}
 		for _, object := range objects {
 			name := object.Key[strings.LastIndex(object.Key, "/")+1:]
-			if !strings.HasPrefix(name, slug+"-") {
+			if !strings.HasPrefix(name, slug+"-") || strings.HasPrefix(place.Below(object.Key), schemas.BackfillFolder+"/") {
 				continue
 			}
 			if err := t.read(ctx, s, place, object.Key, name[len(slug)+1:]); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/auditferry/auditferry/dev/actor"
+	"github.com/auditferry/auditferry/internal/manifest"
 	"github.com/auditferry/auditferry/schemas"
 )
 
@@ -274,6 +275,32 @@ func (t *tale) audit(ctx context.Context) (Result, error) {
 		if d.Missing != 0 || d.Duplicates != 0 || int64(d.Events) != export.DeliveredSeq || export.DeliveredSeq < firstEvents {
 			return result, fmt.Errorf("the export to %s says it has delivered %d events; found were %+v", cloud, export.DeliveredSeq, d)
 		}
+		if err := t.verify(ctx, f); err != nil {
+			return result, err
+		}
 	}
 	return result, nil
+}
+
+// verify has an auditor without any access to the service check the places of a
+// cloud. A run that is under way has stored objects that no manifest lists yet.
+func (t *tale) verify(ctx context.Context, f *ferry) error {
+	for _, place := range f.places {
+		var manifests int
+		err := actor.Until(ctx, func() (string, error) {
+			report, err := actor.Verify(ctx, t.stack, place)
+			manifests = report.Manifests
+			for _, finding := range report.Findings {
+				if finding.Severity == manifest.Error {
+					return fmt.Sprintf("%s to be verified: %s: %s", place, finding.Class, finding.Message), err
+				}
+			}
+			return "", err
+		})
+		if err != nil {
+			return err
+		}
+		t.say("They verify %s: %d manifests are signed and follow each other, and nothing else lies there.", place, manifests)
+	}
+	return nil
 }
