@@ -92,7 +92,7 @@ func (o *org) activitySummaries(workflowID string) []string {
 
 // housekeeping: the service's own schedules exist and their workflows succeed.
 func housekeeping(o *org) {
-	for _, id := range []string{schemas.ScheduleReconcile, schemas.ScheduleRetention} {
+	for _, id := range []string{schemas.ScheduleReconcile, schemas.ScheduleRetention, schemas.ScheduleWatch} {
 		handle := o.temporal.ScheduleClient().GetHandle(o.ctx, id)
 		require.NoError(o.t, handle.Trigger(o.ctx, client.ScheduleTriggerOptions{}))
 		var run string

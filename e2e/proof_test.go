@@ -23,6 +23,9 @@ func proof(o *org) {
 	f := o.sail(schemas.GCP, schemas.CompressionZstd)
 	f.awaitDelivered(newest)
 	f.requireExactlyOnce()
+	runs, err := o.admin.Runs(o.ctx, f.export.ID)
+	require.NoError(o.t, err)
+	o.record("export-with-manifest", newestRun(runs).WorkflowID)
 
 	op, err := o.admin.Backfill(o.ctx, f.export.ID, 100, 1_500)
 	o.done(op, err)

@@ -19,11 +19,12 @@ type LedgerDay struct {
 }
 
 // LossClock tells when events will be lost to an export unless it delivers
-// them. It is the oldest undelivered event that counts.
+// them. It is the oldest undelivered event that counts. The times are zero when
+// that is gone already.
 type LossClock struct {
 	Seq        int64     `json:"seq"`
-	RecordedAt time.Time `json:"recorded_at"`
-	ExpiresAt  time.Time `json:"expires_at"` // it may be gone any time after
+	RecordedAt time.Time `json:"recorded_at,omitzero"`
+	ExpiresAt  time.Time `json:"expires_at,omitzero"` // it may be gone any time after
 }
 
 // DeliveredObject is an object with what a file of them has to say of each.
