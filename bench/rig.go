@@ -25,6 +25,7 @@ import (
 type bench struct {
 	plan     plan
 	began    time.Time
+	lock     *os.File // held as long as the data is used
 	log      *os.File
 	stack    *stack.Stack
 	temporal client.Client
@@ -42,6 +43,9 @@ type bench struct {
 // most sections need. The data of an earlier run is removed.
 func start(ctx context.Context, p plan) (b *bench, err error) {
 	b = &bench{plan: p, began: time.Now(), corpus: corpus.New(1)}
+	if b.lock, err = alone(p); err != nil {
+		return nil, err
+	}
 	if err := stack.Remove(p.dir()); err != nil {
 		return nil, fmt.Errorf("remove what an earlier run left: %w", err)
 	}
@@ -75,15 +79,32 @@ func start(ctx context.Context, p plan) (b *bench, err error) {
 	return b, err
 }
 
+// alone takes the data directory, so that a second run neither removes the
+// first one's data nor disturbs its figures. The lock goes with the file.
+func alone(p plan) (*os.File, error) {
+	name := p.dir() + ".lock"
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	lock, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(errors.New("the benchmarks run already in this checkout; wait until they have ended"), lock.Close())
+	}
+	return lock, nil
+}
+
 func (b *bench) stop() error {
 	if b.temporal != nil {
 		b.temporal.Close()
 	}
 	err := errors.Join(b.stack.Stop(), b.log.Close())
-	if b.plan.keep {
-		return err
+	if !b.plan.keep {
+		err = errors.Join(err, stack.Remove(b.plan.dir()))
 	}
-	return errors.Join(err, stack.Remove(b.plan.dir()))
+	return errors.Join(err, b.lock.Close())
 }
 
 func (b *bench) say(format string, args ...any) {
