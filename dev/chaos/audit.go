@@ -76,9 +76,9 @@ func (p *play) audit(ctx context.Context, o *org, r *Result) error {
 	return p.prove(ctx, o, ledger, r)
 }
 
-// listed is what an export says it has delivered, in order. Only this counts: a
-// run that failed may have left objects at a place that its export has moved
-// away from since.
+// listed is what an export says it has delivered, in order: the objects of the
+// runs that succeeded. Only these count. A run that failed may have left others
+// at a place that its export has moved away from since.
 func (o *org) listed(ctx context.Context, e *export) ([]schemas.Object, error) {
 	at := fmt.Sprintf("/v1/exports/%s/runs", e.id)
 	runs, err := pages[schemas.Run](ctx, o.client, at)
@@ -87,6 +87,9 @@ func (o *org) listed(ctx context.Context, e *export) ([]schemas.Object, error) {
 	}
 	var listed []schemas.Object
 	for _, run := range slices.Backward(runs) { // they come newest first
+		if run.Status != schemas.RunSucceeded {
+			continue
+		}
 		var detail struct {
 			Objects []schemas.Object `json:"objects"`
 		}

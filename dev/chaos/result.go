@@ -33,7 +33,7 @@ type Result struct {
 	Exports   int `json:"exports"`   // deleted ones included
 	Objects   int `json:"objects"`   // listed
 	Manifests int `json:"manifests"` // signed, whole, and in one chain per export and place
-	Unlisted  int `json:"unlisted"`  // objects that failed runs left where their export has moved away from
+	Unlisted  int `json:"unlisted"`  // objects of failed runs whose export was moved or deleted before the next one
 
 	Lost             int            `json:"lost"`    // acknowledged events that a live export does not list
 	Doubled          int            `json:"doubled"` // events that one export lists again, or that nobody reported
@@ -107,7 +107,7 @@ func (r Result) Print(out io.Writer) error {
 	row("rows delivered", r.Delivered, fmt.Sprintf("by %d exports in %d objects", r.Exports, r.Objects))
 	row("  of them during the play", r.DeliveredInPlay, fmt.Sprintf("in %d runs", r.RunsInPlay))
 	row("manifests verified", r.Manifests)
-	row("objects in no list", r.Unlisted, "left by failed runs where their export has moved away from")
+	row("objects in no list", r.Unlisted, "of failed runs whose export was moved or deleted")
 	row("lost", r.Lost)
 	row("doubled", r.Doubled)
 	row("operations open", r.OperationsOpen)

@@ -171,7 +171,8 @@ func (p *Process) Wait() error {
 func (p *Process) Kill() error {
 	done, err := p.signal(func(cmd *exec.Cmd) error {
 		// Postgres gives each of its children a group of its own, and does not
-		// start again while one is left.
+		// start again while one is left. Stopped, it makes no more of them.
+		halt(cmd.Process.Pid)
 		children := descendants(cmd.Process.Pid)
 		err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		for _, pid := range children {
