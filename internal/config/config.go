@@ -29,7 +29,7 @@ type Common struct {
 	ProvisionerAzure string `env:"PROVISIONER_AZURE" envDefault:"auto"`
 	ProvisionerGCP   string `env:"PROVISIONER_GCP" envDefault:"auto"`
 
-	Retention time.Duration `env:"RETENTION" envDefault:"720h"` // how long events are kept
+	Retention time.Duration `env:"RETENTION" envDefault:"720h"` // how long events are kept; the same for all programs
 
 	AzureAuthorityHost string `env:"AZURE_AUTHORITY_HOST"` // where admins consent; empty: Microsoft's public cloud
 }
@@ -106,6 +106,9 @@ func (c Common) validate() error {
 	if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http") {
 		errs = append(errs, wrong("PUBLIC_URL", "must be an http or https URL"))
 	}
+	if c.Retention < minRetention {
+		errs = append(errs, wrong("RETENTION", fmt.Sprintf("must be at least %s, in hours such as 720h: events are dropped by the day", minRetention)))
+	}
 	if c.LogFormat != "json" && c.LogFormat != "console" {
 		errs = append(errs, wrong("LOG_FORMAT", "must be json or console"))
 	}
@@ -121,6 +124,10 @@ func (c Common) validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// minRetention is below all that anybody could want, and above what would drop
+// the events of today.
+const minRetention = 48 * time.Hour
 
 // minOperatorKey is as long as a UUID without hyphens: long enough for a random
 // key, and too long for a chosen word.

@@ -40,10 +40,10 @@ func TestLoadWorker(t *testing.T) {
 func TestLoadWorkerNamesAllThatIsWrong(t *testing.T) {
 	_, err := worker(t, map[string]string{
 		"PUBLIC_URL": "auditferry.example", "LOG_FORMAT": "xml", "PROVISIONER_GCP": "magic",
-		"AWS_IAM_USER_ARN": "", "AZURE_BLOB_ENDPOINT": "https://localhost", "EXPORT_PARALLEL_PARTS": "0",
+		"AWS_IAM_USER_ARN": "", "AZURE_BLOB_ENDPOINT": "https://localhost", "EXPORT_PARALLEL_PARTS": "0", "RETENTION": "30m",
 	})
 	for _, name := range []string{
-		"PUBLIC_URL", "LOG_FORMAT", "PROVISIONER_GCP", "AWS_IAM_USER_ARN", "AZURE_BLOB_ENDPOINT", "EXPORT_PARALLEL_PARTS",
+		"PUBLIC_URL", "LOG_FORMAT", "PROVISIONER_GCP", "AWS_IAM_USER_ARN", "AZURE_BLOB_ENDPOINT", "EXPORT_PARALLEL_PARTS", "RETENTION",
 	} {
 		require.ErrorContains(t, err, "AUDITFERRY_"+name)
 	}
