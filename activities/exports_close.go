@@ -72,8 +72,28 @@ func (a *Exports) closeChain(ctx context.Context, integration schemas.Integratio
 	return a.settleClosing(ctx, c)
 }
 
+// settleClosing ends a closing. While its final manifest could not be written
+// the export may have come back, delivered more and left again, for which no
+// second closing was noted beside the open one: it is noted now.
 func (a *Exports) settleClosing(ctx context.Context, c postgres.Closing) error {
-	return a.Store.InOrg(ctx, c.OrgID, func(tx *postgres.Tx) error { return tx.SettleClosing(ctx, c.ID, "") })
+	return a.Store.InOrg(ctx, c.OrgID, func(tx *postgres.Tx) error {
+		export, err := tx.LockExport(ctx, c.ExportID)
+		if err != nil {
+			return err
+		}
+		if err := tx.SettleClosing(ctx, c.ID, ""); err != nil || !hasLeft(export, c) {
+			return err
+		}
+		export.IntegrationID, export.Destination = c.IntegrationID, c.Destination
+		return tx.RequestClosing(ctx, export, c.Reason)
+	})
+}
+
+// hasLeft tells whether an export delivers nothing more to the place of a
+// closing.
+func hasLeft(export schemas.Export, c postgres.Closing) bool {
+	return export.IntegrationID != c.IntegrationID || export.Destination != c.Destination || export.State == schemas.ExportDeleted ||
+		export.PauseReason == schemas.PausedByDestinationUpdate || export.PauseReason == schemas.PausedByIntegrationDeleted
 }
 
 func (a *Exports) sealFinal(ctx context.Context, c postgres.Closing) (sealed schemas.SealedManifest, err error) {

@@ -169,6 +169,42 @@ func TestAFinalManifestIsSealedOnce(t *testing.T) {
 	}
 }
 
+// An export that comes back while its final manifest cannot be written, and
+// leaves again, has its chain ended at its end, too.
+func TestAnExportThatLeavesTwice(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	i := b.addIntegration("s3://acme-logs/")
+	e := b.addExport(i, "all")
+	a := b.exports()
+	b.append(10, 10)
+	b.deliver(a, e)
+	move := func(to schemas.Destination) {
+		b.leave(b.export(e.ID), schemas.ClosedByRetarget)
+		b.changeExport(e.ID, func(e *schemas.Export) { e.Destination = to })
+	}
+	elsewhere := parse(t, "s3://acme-elsewhere/")
+	move(elsewhere)
+	b.cloud.Before(func(destination.Request) error { return destination.Refusal(schemas.KindUnavailable, "InternalError") })
+	_, err := attempt{}.perform(t, a.CloseChains, ref(i))
+	requireError(t, err, schemas.ErrorDestinationUnavailable, true)
+	b.cloud.Before(nil)
+	move(i.Destination)
+	b.append(10, 10)
+	b.deliver(a, e)
+	move(elsewhere)
+	require.Len(t, b.openClosings(i), 1)
+
+	mustDo(t, a.CloseChains, ref(i))
+	require.Len(t, b.openClosings(i), 1, "the next one")
+	mustDo(t, a.CloseChains, ref(i))
+	require.Empty(t, b.openClosings(i))
+	finals := b.finals(i.Destination)
+	require.Len(t, finals, 2)
+	require.Equal(t, []int64{10, 20}, []int64{finals[0].LastSeq, finals[1].LastSeq})
+	require.Equal(t, schemas.ClosedByRetarget, b.verify([]schemas.Destination{i.Destination}).Chains[0].Closed)
+}
+
 // One place that refuses for good keeps no other chain from being closed, not
 // even one that is waited for. What is given up says why.
 func TestAClosingThatIsRefused(t *testing.T) {
