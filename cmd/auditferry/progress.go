@@ -44,6 +44,7 @@ func (b *bars) show(p manifest.Progress) {
 			progressbar.OptionSetWriter(b.to), progressbar.OptionSetDescription(stageNames[p.Stage]),
 			progressbar.OptionShowBytes(p.Stage == manifest.StageObjects), progressbar.OptionShowCount(),
 			progressbar.OptionThrottle(redrawEvery), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30),
+			progressbar.OptionSetSpinnerChangeInterval(0), // else it is drawn by a goroutine that does not end with it
 		)
 	}
 	_ = b.bar.Set64(min(done, max(total, done))) // a terminal that went away is no reason to stop

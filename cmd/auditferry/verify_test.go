@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -255,6 +256,8 @@ func TestBars(t *testing.T) {
 	lines := strings.Split(terminal.String(), "\r")
 	require.Empty(t, strings.TrimSpace(lines[len(lines)-1]))
 	(&bars{to: &terminal}).end()
+	stacks := make([]byte, 1<<20)
+	require.NotContains(t, string(stacks[:runtime.Stack(stacks, true)]), "progressbar.", "nothing goes on drawing over the report")
 }
 
 func withSuffix(s manifesttest.Store, suffix string) string {
