@@ -22,6 +22,7 @@ func (b *bench) report(ctx context.Context, took time.Duration) error {
 		b.plan.events, b.usual.log.bytes/b.usual.log.events, b.plan.repeat, took.Round(time.Second))
 	b.writeMarks(&text)
 	b.writeTimes(&text)
+	b.writeProcessors(&text)
 	b.writeTemporal(&text)
 	b.writeIngest(&text)
 	b.writeCommands(&text)
@@ -145,6 +146,29 @@ func (b *bench) linear() string {
 	each := func(s sample) float64 { return float64(s.wall.Microseconds()) / float64(s.events) }
 	return fmt.Sprintf(" An event takes %.2f µs in the smaller log and %.2f µs in the larger one: %.2f times as long.",
 		each(few), each(many), each(many)/each(few))
+}
+
+// writeProcessors writes who spent processor time.
+func (b *bench) writeProcessors(w *bytes.Buffer) {
+	owners := []string{ofPostgres, ofWorker, ofS3, ofBench, ofTemporal, ofAPI}
+	var rows [][]string
+	for _, section := range []string{sectionFloor, sectionExport, sectionInstead, sectionScale, sectionLarge} {
+		for _, f := range b.book.section(section) {
+			if len(f.samples) == 0 {
+				continue
+			}
+			row := []string{section + ": " + f.name}
+			for _, owner := range owners {
+				row = append(row, seconds(f.median().usage.by[owner]))
+			}
+			rows = append(rows, row)
+		}
+	}
+	if len(rows) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\n## Who spent processor time\n\nIn seconds. \"bench\" is the simulated cloud, and the commands where there are any; at the floor it is what receives and compresses.\n\n")
+	writeTable(w, append([]string{""}, owners...), rows)
 }
 
 func (b *bench) writeTemporal(w *bytes.Buffer) {
