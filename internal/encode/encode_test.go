@@ -116,10 +116,10 @@ func TestWriterKeepsItsBytes(t *testing.T) {
 		"csv/none":       "06cc55bc261d8a80b7208d88fff17ff422e1fbd0fdda299e2a0abcdb50f5e946",
 		"csv/gzip":       "c5fb975ec098f7aaf716db16a58f6a683cac3ba9675650366caec9ade4e41de1",
 		"csv/zstd":       "6cb2802e70a1dad713590a4f5dda3d4a8f08551a0cc1a54401c4782d4ffc43e1",
-		"parquet/none":   "9212c32979b8a52d2388e667017e47915e797f8225cdec9a914553b0505ec4c6",
-		"parquet/gzip":   "e9b46583d86a6e01a50e140735d388d6ed22a95a2ec840354220d9effbf7f2ad",
-		"parquet/zstd":   "b888343405ecbd9d0766144b88cd004ff8074e7b517e641319142795b9001a28",
-		"parquet/snappy": "1c7f70c17bb992fc95c7b890252504527b2d41326b7491609435d249adff3aae",
+		"parquet/none":   "0e94456d590c98b20f01e9ddca5281d148f7df35f73d39b42966c229c9b875cf",
+		"parquet/gzip":   "9fc46ec476c8dbd4a4dd315a50e8fc130c33edb1c27f25810e66214e98d6ddb8",
+		"parquet/zstd":   "045d7507d617f5c35fe0b90822949848e8f598b992e9742332e3b29b1979f896",
+		"parquet/snappy": "78e41bed76b2450a073299b66a38c89e1d07978b4791b051d650d65528064024",
 	}
 	rows := realistic(t, 60_000) // more than a row group
 	for _, c := range combinations {

@@ -120,10 +120,48 @@ func TestParquetRowGroups(t *testing.T) {
 		for i := range rows {
 			rows[i] = row
 		}
-		groups := openParquet(t, encodeRows(t, combination{schemas.FormatParquet, schemas.CompressionSnappy}, rows)).RowGroups()
+		object := encodeRows(t, combination{schemas.FormatParquet, schemas.CompressionNone}, rows)
+		require.Less(t, len(object), len(rows)*len(row)*102/100, "values are not there again as bounds of pages")
+		groups := openParquet(t, object).RowGroups()
 		require.Len(t, groups, 2)
 		require.InDelta(t, 32<<20, groups[0].NumRows()*int64(len(row)), slack)
 	})
+}
+
+// A reader leaves out the pages whose bounds say that it needs none of their
+// values.
+func TestParquetBoundsHold(t *testing.T) {
+	t.Parallel()
+	bodies, _ := awkwardRows(t)
+	bodies = append(realistic(t, 5000), bodies...)
+	file := openParquet(t, encodeRows(t, combination{schemas.FormatParquet, schemas.CompressionNone}, bodies))
+	seen := 0
+	for _, chunk := range file.RowGroups()[0].ColumnChunks() {
+		index, err := chunk.ColumnIndex()
+		require.NoError(t, err)
+		pages := chunk.Pages()
+		for n := 0; ; n++ {
+			page, err := pages.ReadPage()
+			if errors.Is(err, io.EOF) {
+				require.Equal(t, index.NumPages(), n)
+				break
+			}
+			require.NoError(t, err)
+			values := make([]parquet.Value, page.NumValues())
+			_, err = page.Values().ReadValues(values)
+			require.True(t, err == nil || errors.Is(err, io.EOF))
+			for _, value := range values {
+				if value.IsNull() {
+					continue
+				}
+				require.LessOrEqual(t, chunk.Type().Compare(index.MinValue(n), value), 0)
+				require.GreaterOrEqual(t, chunk.Type().Compare(index.MaxValue(n), value), 0)
+				seen++
+			}
+		}
+		require.NoError(t, pages.Close())
+	}
+	require.Greater(t, seen, 12*len(bodies))
 }
 
 // What readers of any age understand, and what is the same on every processor:
