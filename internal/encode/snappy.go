@@ -8,7 +8,7 @@ import (
 )
 
 // snappyCodec compresses in code of its own: the encoders of the library give
-// other bytes on other processors, but for one that takes as long as gzip. What
+// other bytes on other processors, but for one that takes longer than gzip. What
 // it writes is the raw format of github.com/google/snappy, format_description.txt.
 type snappyCodec struct{ snappy.Codec }
 

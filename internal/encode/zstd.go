@@ -9,7 +9,7 @@ import (
 )
 
 // pageZstdLevel takes a third more of a core than zstdLevel; on columns, unlike
-// on rows, that buys a tenth of the size.
+// on rows, that buys a seventh of the size.
 const pageZstdLevel = zstd.SpeedDefault
 
 // zstdCodec compresses pages with a window no larger than they get. That of the
