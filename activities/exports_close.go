@@ -14,12 +14,24 @@ import (
 )
 
 // CloseChains writes the final manifests of the places that an integration's
-// exports have left. One that fails does not keep the others back, and a
-// repetition goes on with those that are left. The error is the first that is
-// worth another try; only when there is none it is one that is not, because that
-// gives all of them up. While a run still delivers to such a place its chain may
-// go on, and that is to be tried again as well.
+// exports have left, until none is left to be written. One that fails does not
+// keep the others back, and a repetition goes on with those that are left. The
+// error is the first that is worth another try; only when there is none it is
+// one that is not, because that gives all of them up. While a run still delivers
+// to such a place its chain may go on, and that is to be tried again as well.
 func (a *Exports) CloseChains(ctx context.Context, in schemas.IntegrationRef) error {
+	defer beat(ctx)()
+	for {
+		open, err := a.closeOpen(ctx, in)
+		if err != nil || open == 0 {
+			return err
+		}
+	}
+}
+
+// closeOpen writes the final manifests that are to be written now, and tells how
+// many those are. One that is settled may be followed by another.
+func (a *Exports) closeOpen(ctx context.Context, in schemas.IntegrationRef) (int, error) {
 	var open []postgres.Closing
 	var integration schemas.Integration
 	err := a.Store.InOrg(ctx, in.OrgID, func(tx *postgres.Tx) (err error) {
@@ -30,9 +42,8 @@ func (a *Exports) CloseChains(ctx context.Context, in schemas.IntegrationRef) er
 		return err
 	})
 	if err != nil {
-		return toTemporal(ctx, err)
+		return 0, toTemporal(ctx, err)
 	}
-	defer beat(ctx)()
 	var passing, lasting error
 	for _, closing := range open {
 		err := a.closeChain(ctx, integration, closing)
@@ -46,7 +57,7 @@ func (a *Exports) CloseChains(ctx context.Context, in schemas.IntegrationRef) er
 			passing = cmp.Or(passing, err)
 		}
 	}
-	return cmp.Or(passing, lasting)
+	return len(open), cmp.Or(passing, lasting)
 }
 
 // lasts tells whether Temporal does not try again.
@@ -74,14 +85,20 @@ func (a *Exports) closeChain(ctx context.Context, integration schemas.Integratio
 
 // settleClosing ends a closing. While its final manifest could not be written
 // the export may have come back, delivered more and left again, for which no
-// second closing was noted beside the open one: it is noted now.
+// second closing was noted beside the open one: it is noted now, unless the
+// integration has given up its closings meanwhile, for then nobody would end it.
 func (a *Exports) settleClosing(ctx context.Context, c postgres.Closing) error {
 	return a.Store.InOrg(ctx, c.OrgID, func(tx *postgres.Tx) error {
+		integration, err := tx.LockIntegration(ctx, c.IntegrationID)
+		if err != nil {
+			return err
+		}
 		export, err := tx.LockExport(ctx, c.ExportID)
 		if err != nil {
 			return err
 		}
-		if err := tx.SettleClosing(ctx, c.ID, ""); err != nil || !hasLeft(export, c) {
+		err = tx.SettleClosing(ctx, c.ID, "")
+		if err != nil || integration.Status == schemas.IntegrationDeleted || !hasLeft(export, c) {
 			return err
 		}
 		export.IntegrationID, export.Destination = c.IntegrationID, c.Destination

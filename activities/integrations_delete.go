@@ -38,9 +38,6 @@ func letGo(ctx context.Context, tx *postgres.Tx, op schemas.Operation) error {
 	if err != nil {
 		return err
 	}
-	if err := cancelBackfills(ctx, tx, *op.IntegrationID); err != nil {
-		return err
-	}
 	var outcome schemas.OperationOutcome
 	for n := range linked {
 		export := &linked[n]
@@ -57,6 +54,10 @@ func letGo(ctx context.Context, tx *postgres.Tx, op schemas.Operation) error {
 		}
 	}
 	if err := tx.UpdateExports(ctx, linked); err != nil {
+		return err
+	}
+	// Behind the exports' locks, as a run settles: neither waits for what the other holds.
+	if err := cancelBackfills(ctx, tx, *op.IntegrationID); err != nil {
 		return err
 	}
 	return tx.SetOperationOutcome(ctx, op.ID, outcome)
