@@ -4,11 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/auditferry/auditferry/internal/mail"
 	"github.com/auditferry/auditferry/internal/postgres"
 	"github.com/auditferry/auditferry/schemas"
 )
+
+// clockSkew is how far this worker's clock may be behind the one by which a
+// notice was due. A notice is due once: one that is taken to be early is never
+// given.
+const clockSkew = 5 * time.Minute
 
 // wordExport words a mail about an export, as it stands now.
 func (a *Notices) wordExport(ctx context.Context, tx *postgres.Tx, in schemas.NoticeInput, org schemas.Org) (mail.Message, error) {
@@ -24,6 +30,7 @@ func (a *Notices) wordExport(ctx context.Context, tx *postgres.Tx, in schemas.No
 		return mail.Message{}, err
 	}
 	link := a.link("exports", export.ID)
+	latest := now(ctx).Add(clockSkew)
 	switch in.Kind {
 	case schemas.NoticeExportFailing, schemas.NoticeExportStillFailing:
 		return a.wordFailure(ctx, tx, in, org, export, clock)
@@ -33,12 +40,12 @@ func (a *Notices) wordExport(ctx context.Context, tx *postgres.Tx, in schemas.No
 		}
 		return mail.ExportRecovered(org, export, *in.Since, link)
 	case schemas.NoticeEventsExpiring:
-		if clock == nil || clock.ExpiresAt.IsZero() || clock.ExpiresAt.After(now(ctx).AddDate(0, 0, in.Days)) {
+		if clock == nil || clock.ExpiresAt.IsZero() || clock.ExpiresAt.After(latest.AddDate(0, 0, in.Days)) {
 			return mail.Message{}, fmt.Errorf("%w: those events are delivered, or have expired", errOutdated)
 		}
 		return mail.EventsExpiring(org, export, *clock, in.Days, link)
 	default: // NoticeEventsExpired
-		if clock == nil || clock.ExpiresAt.After(now(ctx)) {
+		if clock == nil || clock.ExpiresAt.After(latest) {
 			return mail.Message{}, fmt.Errorf("%w: the export goes on with what is retained", errOutdated)
 		}
 		return mail.EventsExpired(org, export, link)
