@@ -178,6 +178,8 @@ func TestUpgradeGoesOnWithTheLedger(t *testing.T) {
 		require.Nil(t, previous)
 	})
 	requireConflict(t, b.try(func(tx *postgres.Tx) error { return tx.InsertWindow(ctx, b.windowOf(e, 41, 50)) }))
+	_, err := operator(t, b).Exec(ctx, `UPDATE export_window SET delivered_at = now(), delivered_by = $2 WHERE id = $1`, w.ID, of("c3"))
+	require.ErrorContains(t, err, "export_window_manifest", "as a worker would that knows of no manifests")
 	require.Len(t, b.due(now(), 10), 0, "an upgrade is no occasion")
 
 	b.complete(*w, b.beginRun(*w), wholeParts(*w))

@@ -79,6 +79,10 @@ ALTER TABLE export_window
     ADD FOREIGN KEY (org_id, backfill_id) REFERENCES export_backfill (org_id, id),
     ADD FOREIGN KEY (org_id, replaces) REFERENCES export_window (org_id, id),
     ADD CHECK (delivered_at IS NULL OR abandoned_at IS NULL),
+    -- What was delivered before has none. A worker of that time that is still
+    -- there can deliver no more: a window without a manifest would be a gap in a
+    -- chain that another worker has begun.
+    ADD CONSTRAINT export_window_manifest CHECK (delivered_at IS NULL OR manifest_key IS NOT NULL) NOT VALID,
     DROP CONSTRAINT export_window_first_seq;
 DROP INDEX export_window_undelivered;
 CREATE UNIQUE INDEX export_window_first_seq ON export_window (export_id, first_seq)
