@@ -115,8 +115,13 @@ func (r Result) Print(out io.Writer) error {
 	row("mails doubled", r.MailsDoubled, fmt.Sprintf("%d without a kill or fault between sending and recording", r.MailsUnexplained))
 	row("seconds", r.DurationSeconds, fmt.Sprintf("%.0f of play, %.0f until everything was delivered", r.PlaySeconds, r.SettleSeconds))
 	row("seed", r.Seed)
-	for _, failure := range r.Failures {
-		row("FAILED", failure)
+	if err := t.Flush(); err != nil {
+		return err
 	}
-	return t.Flush()
+	for _, failure := range r.Failures { // in no column: they are long
+		if _, err := fmt.Fprintln(out, "FAILED", failure); err != nil {
+			return err
+		}
+	}
+	return nil
 }
