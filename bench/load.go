@@ -25,8 +25,9 @@ type loaded struct {
 // time at which they were recorded.
 const appended = 500
 
-// load puts events into an organization's log, spread over the last day. It
-// copies them in as the superuser, past row level security, which COPY FROM
+// load puts events into an organization's log, spread over today in UTC: a
+// window holds the events of one day, so that is one window whenever the
+// benchmarks run. It copies them in as the superuser, past row level security, which COPY FROM
 // does not work under: how they come in is not what is measured here. The
 // bodies are the canonical ones, made by the product's own code.
 func (b *bench) load(ctx context.Context, org uuid.UUID, events int64, made maker) (log loaded, err error) {
@@ -77,9 +78,9 @@ type row struct {
 func newRows(b *bench, org uuid.UUID, events int64, made maker) *rows {
 	r := &rows{
 		org: org, made: made, blocks: make(chan []row, 4), done: make(chan struct{}),
-		first: b.began.UTC().Add(-24 * time.Hour).Truncate(time.Microsecond),
-		step:  (24 * time.Hour / time.Duration(events/appended+1)).Truncate(time.Microsecond),
+		first: b.began.UTC().Truncate(24 * time.Hour),
 	}
+	r.step = (b.began.Sub(r.first) / time.Duration(events/appended+1)).Truncate(time.Microsecond)
 	go r.run(events)
 	return r
 }

@@ -87,7 +87,7 @@ func (b *bench) writeNotes(w *bytes.Buffer) {
 * "processor s" is what all of them spent together; "cores" how many were busy on average; "others" the share of the machine
   that programs used which have nothing to do with this; "ratio" the time against that of the export as `+"`ndjson, gzip`"+`.
 * The events are made by bench/corpus, the same ones each time, and loaded by COPY as the database's superuser, in canonical form,
-  over two days' partitions. Then the tables are vacuumed, for all contenders alike. They fit into the page cache.
+  all recorded today, which is one window. Then the tables are vacuumed, for all contenders alike. They fit into the page cache.
 * The contenders have it easier than the export: as the superuser they pass no row level security, they write one object
   straight to the S3 server, without the simulated cloud that signs in and checks, and they hash, record and prove nothing.
   Their table is not partitioned and holds one organization only.
