@@ -25,7 +25,7 @@ func ExportFailing(org schemas.Org, export schemas.Export, failure Failure, link
 			cause(failure.Last),
 		},
 		Values:     failureValues(export, failure),
-		Steps:      []step{{Text: "Do what the explanation says, then choose Run now on the export's page. Its runs show every attempt."}},
+		Steps:      []step{{Text: cure(failure.Last.ErrorKind) + " Its runs show every attempt."}},
 		Closing:    []string{"While this goes on you are reminded once a day, and told when it is over."},
 		Link:       link,
 		LinkText:   "View the export",
@@ -42,7 +42,7 @@ func ExportStillFailing(org schemas.Org, export schemas.Export, failure Failure,
 			cause(failure.Last),
 		},
 		Values:     failureValues(export, failure),
-		Steps:      []step{{Text: "Do what the explanation says, then choose Run now on the export's page. If the export is not needed any more, pause or delete it: the reminders end with that."}},
+		Steps:      []step{{Text: cure(failure.Last.ErrorKind) + " If the export is not needed any more, pause or delete it: the reminders end with that."}},
 		Link:       link,
 		LinkText:   "View the export",
 		Recipients: recipients(org),
@@ -103,6 +103,23 @@ func cause(last schemas.Run) string {
 		return "The run's page shows what happened."
 	}
 	return "What happened: " + shorten(oneLine(last.Error), maxAnswer)
+}
+
+// cure is what an admin can do about a kind of error. What has happened may
+// be told in the cloud's words alone, and those rarely say it.
+func cure(kind schemas.ErrorKind) string {
+	switch kind {
+	case schemas.KindDenied:
+		return "Grant access again: the setup guide of the integration has every step, and its access attempts show which one is refused. Then choose Run now on the export's page."
+	case schemas.KindNotFound:
+		return "Make the bucket or container again under the same name, or update the integration's destination. Then choose Run now on the export's page."
+	case schemas.KindConflict:
+		return "Another object has the name that this export has to write. Move that object to another place, then choose Run now on the export's page."
+	case schemas.KindThrottled, schemas.KindUnavailable:
+		return "If the cloud has a fault or was asked too often, nothing has to be done: the next run tries again. Otherwise do what the explanation says."
+	default:
+		return "Do what the explanation says, then choose Run now on the export's page."
+	}
 }
 
 // idle says why an export does not deliver.

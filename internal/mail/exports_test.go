@@ -99,3 +99,27 @@ func TestFailuresQuoteLittle(t *testing.T) {
 	require.NotContains(t, message.HTML, "<script>")
 	require.Less(t, len(message.Text), 2_500)
 }
+
+// Whatever kind of error it is, the mail says what can be done about it, and no
+// two kinds are mixed up.
+func TestFailuresSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[schemas.ErrorKind]string{
+		schemas.KindDenied:      "Grant access again",
+		schemas.KindNotFound:    "Make the bucket or container again",
+		schemas.KindConflict:    "Move that object to another place",
+		schemas.KindThrottled:   "the next run tries again",
+		schemas.KindUnavailable: "the next run tries again",
+		schemas.KindInvalid:     "Do what the explanation says",
+		"":                      "Do what the explanation says",
+	} {
+		f := failure()
+		f.Last.ErrorKind = kind
+		begun, err := mail.ExportFailing(acme(), failing(t), f, exportLink)
+		require.NoError(t, err)
+		require.Contains(t, begun.Text, want, "kind %q", kind)
+		again, err := mail.ExportStillFailing(acme(), failing(t), f, failedAt.AddDate(0, 0, 3), exportLink)
+		require.NoError(t, err)
+		require.Contains(t, again.Text, want, "kind %q", kind)
+	}
+}
