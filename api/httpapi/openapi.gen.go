@@ -96,7 +96,10 @@ type CreateAPIKey struct {
 	Role schemas.Role `json:"role"`
 }
 
-// CreateBackfill Either the numbers or the times of the range, and what is to be otherwise than the export's.
+// CreateBackfill Either the numbers or the times of the range, all of it still retained,
+// and what is to be otherwise than the export's: `format`, `compression`,
+// `path_template` and `filter` are the export's when left out, and a
+// filter of `{}` lets every event pass.
 type CreateBackfill struct {
 	// Compression snappy: parquet only.
 	Compression *Compression `json:"compression,omitempty"`
@@ -110,6 +113,8 @@ type CreateBackfill struct {
 
 	// Format `ndjson`: the event's JSON, one a line. `csv`: RFC 4180 with a header,
 	// nested members as JSON text. `parquet`: typed columns, metadata as JSON.
+	// Values of a CSV are those of the event, also one that a spreadsheet
+	// would take for a formula: import them as text.
 	Format *Format `json:"format,omitempty"`
 
 	// From Events that were recorded at this time or later; with to.
@@ -122,7 +127,13 @@ type CreateBackfill struct {
 	// variables, whose values are taken from the UTC time at which the
 	// object's first event was recorded: {YYYY} (year), {MM} (month, 01 to
 	// 12), {DD} (day of the month, 01 to 31), {HH} (hour, 00 to 23); and
-	// {export} (the export's slug).
+	// {export} (the export's slug). Empty, objects lie directly below the
+	// prefix.
+	//
+	// Folders are separated by single slashes, with none at the ends, and
+	// none of them is called `.` or `..`. What begins with `_` and the folder
+	// `backfill` are the service's own. `POST /v1/exports/preview` shows what
+	// a template comes to.
 	//
 	//
 	// Example: date={YYYY}-{MM}-{DD}/hour={HH}
@@ -218,6 +229,8 @@ type EditExport struct {
 
 	// Format `ndjson`: the event's JSON, one a line. `csv`: RFC 4180 with a header,
 	// nested members as JSON text. `parquet`: typed columns, metadata as JSON.
+	// Values of a CSV are those of the event, also one that a spreadsheet
+	// would take for a formula: import them as text.
 	Format *Format `json:"format,omitempty"`
 
 	// Name For people; no control characters, no spaces at the edges.
@@ -227,7 +240,13 @@ type EditExport struct {
 	// variables, whose values are taken from the UTC time at which the
 	// object's first event was recorded: {YYYY} (year), {MM} (month, 01 to
 	// 12), {DD} (day of the month, 01 to 31), {HH} (hour, 00 to 23); and
-	// {export} (the export's slug).
+	// {export} (the export's slug). Empty, objects lie directly below the
+	// prefix.
+	//
+	// Folders are separated by single slashes, with none at the ends, and
+	// none of them is called `.` or `..`. What begins with `_` and the folder
+	// `backfill` are the service's own. `POST /v1/exports/preview` shows what
+	// a template comes to.
 	//
 	//
 	// Example: date={YYYY}-{MM}-{DD}/hour={HH}
@@ -265,6 +284,8 @@ type Filter = schemas.Filter
 
 // Format `ndjson`: the event's JSON, one a line. `csv`: RFC 4180 with a header,
 // nested members as JSON text. `parquet`: typed columns, metadata as JSON.
+// Values of a CSV are those of the event, also one that a spreadsheet
+// would take for a formula: import them as text.
 type Format = schemas.Format
 
 // Grant What the admin has told of their side.
@@ -326,7 +347,13 @@ type Ownership = schemas.Ownership
 // variables, whose values are taken from the UTC time at which the
 // object's first event was recorded: {YYYY} (year), {MM} (month, 01 to
 // 12), {DD} (day of the month, 01 to 31), {HH} (hour, 00 to 23); and
-// {export} (the export's slug).
+// {export} (the export's slug). Empty, objects lie directly below the
+// prefix.
+//
+// Folders are separated by single slashes, with none at the ends, and
+// none of them is called `.` or `..`. What begins with `_` and the folder
+// `backfill` are the service's own. `POST /v1/exports/preview` shows what
+// a template comes to.
 //
 // Example: date={YYYY}-{MM}-{DD}/hour={HH}
 type PathTemplate = schemas.PathTemplate

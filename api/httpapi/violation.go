@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -80,12 +82,36 @@ var unknownMember = regexp.MustCompile(`^property "(.*)" is unsupported$`)
 func fieldOf(violation *openapi3.SchemaError) schemas.FieldError {
 	path := violation.JSONPointer()
 	if match := unknownMember.FindStringSubmatch(violation.Reason); match != nil {
-		return schemas.FieldError{Field: strings.Join(append(path, match[1]), "."), Message: "is not known here; leave it out"}
+		return schemas.FieldError{Field: fieldName(append(path, match[1])), Message: "is not known here; leave it out"}
 	}
 	if len(path) == 0 {
 		path = []string{"body"}
 	}
-	return schemas.FieldError{Field: strings.Join(path, "."), Message: message(violation)}
+	return schemas.FieldError{Field: fieldName(path), Message: message(violation)}
+}
+
+// fieldName writes a path as the checks behind the validator do, such as
+// filter.actions[0].
+func fieldName(path []string) string {
+	var name strings.Builder
+	for i, step := range path {
+		if _, err := strconv.Atoi(step); err == nil && i > 0 {
+			name.WriteString("[" + step + "]")
+			continue
+		}
+		if i > 0 {
+			name.WriteByte('.')
+		}
+		name.WriteString(step)
+	}
+	return name.String()
+}
+
+// examples of what the formats of OpenAPI stand for.
+var examples = map[string]string{
+	"date":      "a day such as 2026-01-31",
+	"date-time": "a time such as 2026-01-31T09:00:00Z",
+	"uuid":      "an ID such as 0192f0c0-0000-7000-8000-000000000001",
 }
 
 // message completes a sentence that begins with the field's name.
@@ -103,7 +129,7 @@ func message(violation *openapi3.SchemaError) string {
 	case "type", "nullable":
 		return "must be of type " + strings.Join(schema.Type.Slice(), " or ")
 	case "format":
-		return "must be of the form " + schema.Format
+		return "must be " + cmp.Or(examples[schema.Format], "of the form "+schema.Format)
 	case "pattern":
 		return "must be " + schema.Description
 	case "minimum":
@@ -129,6 +155,9 @@ func message(violation *openapi3.SchemaError) string {
 func parameterReason(request *openapi3filter.RequestError) string {
 	if violations := schemaErrors(request.Err); len(violations) > 0 {
 		return message(violations[0])
+	}
+	if errors.Is(request.Err, openapi3filter.ErrInvalidRequired) {
+		return "is required"
 	}
 	return "must be of type " + strings.Join(request.Parameter.Schema.Value.Type.Slice(), " or ")
 }
