@@ -184,6 +184,9 @@ func printFlags(w io.Writer, flags *flag.FlagSet) {
 		if value != "" {
 			value = " " + value
 		}
+		if f.DefValue != "" && f.DefValue != "0" && f.DefValue != "false" {
+			usage += "; " + f.DefValue + " if left out"
+		}
 		say(w, "  --%s%s\n        %s\n", f.Name, value, usage)
 	})
 }

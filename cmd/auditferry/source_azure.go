@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"strings"
 
@@ -71,7 +73,7 @@ func (a *azureSource) List(ctx context.Context, yield func(manifest.Entry) error
 	for pages.More() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return err
+			return azureAnswer(err)
 		}
 		for _, blob := range page.Segment.BlobItems {
 			if blob.Name == nil || blob.Properties == nil || blob.Properties.ContentLength == nil {
@@ -106,9 +108,18 @@ func (a *azureSource) Open(ctx context.Context, key string) (io.ReadCloser, erro
 		return nil, errors.Join(fs.ErrNotExist, err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, azureAnswer(err)
 	}
 	return answer.Body, nil
+}
+
+// azureAnswer says in one line what the SDK says with a page of headers and XML.
+func azureAnswer(err error) error {
+	var answer *azcore.ResponseError
+	if !errors.As(err, &answer) {
+		return err
+	}
+	return fmt.Errorf("the blob server answered %d %s", answer.StatusCode, cmp.Or(answer.ErrorCode, http.StatusText(answer.StatusCode)))
 }
 
 // Close implements source.

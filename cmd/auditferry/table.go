@@ -137,10 +137,10 @@ func conclusion(source string, r manifest.Report) string {
 		for _, c := range r.Chains {
 			rows += c.Rows
 		}
-		return fmt.Sprintf("Clean: %s holds exactly what was delivered: %d events in %d objects (%s), proven by %d manifests.",
-			source, rows, r.Objects, size(r.Bytes), r.Manifests)
+		return fmt.Sprintf("Clean: %s holds exactly what was delivered: %s in %s (%s), proven by %s.",
+			source, count(rows, "event"), count(r.Objects, "object"), size(r.Bytes), count(r.Manifests, "manifest"))
 	case manifest.Incomplete:
-		return fmt.Sprintf("INCOMPLETE: %d objects of %s could not be read, and nothing is known of them. Nothing else is wrong.", len(r.Unread), source)
+		return fmt.Sprintf("INCOMPLETE: %s of %s could not be read. Nothing else is wrong, but of what was not read nothing is known.", count(len(r.Unread), "object"), source)
 	default:
 		errors := 0
 		for _, f := range r.Findings {
@@ -152,8 +152,23 @@ func conclusion(source string, r manifest.Report) string {
 		for i, status := range r.Statuses {
 			statuses[i] = strconv.Itoa(status)
 		}
-		return fmt.Sprintf("NOT CLEAN: %d errors in %s (exit statuses that apply: %s).", errors, source, strings.Join(statuses, ", "))
+		return fmt.Sprintf("NOT CLEAN: %s in %s (%s: %s).", count(errors, "error"), source, applying(len(statuses)), strings.Join(statuses, ", "))
 	}
+}
+
+// count is a number of things in words, such as 1 object or 2 objects.
+func count[N int | int64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+func applying(statuses int) string {
+	if statuses == 1 {
+		return "exit status"
+	}
+	return "exit statuses that apply"
 }
 
 func size(n int64) string {
