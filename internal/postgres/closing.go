@@ -77,36 +77,15 @@ func deliversTo(export, destination string) string {
 // ended, oldest first.
 func (t *Tx) OpenClosings(ctx context.Context, integration uuid.UUID) ([]Closing, error) {
 	return queryAll(ctx, t, "list open closings", func(row pgx.CollectableRow) (c Closing, err error) {
-		var key *string
 		var sealed sealedColumns
 		err = row.Scan(&c.ID, &c.OrgID, &c.ExportID, &c.IntegrationID, asURL(&c.Destination), &c.Reason,
-			&key, &sealed.sha256, &sealed.content, &sealed.signature, &c.Busy)
-		if key != nil {
-			manifest := sealed.under(*key)
-			c.Sealed = &manifest
-		}
+			&sealed.key, &sealed.sha256, &sealed.content, &sealed.signature, &c.Busy)
+		c.Sealed = sealed.manifest()
 		return c, err
 	}, `
 		SELECT c.id, c.org_id, c.export_id, c.integration_id, c.destination, c.reason,
 			c.manifest_key, c.manifest_sha256, c.manifest_content, c.manifest_signature, `+deliversTo("c.export_id", "c.destination")+`
 		FROM export_closing AS c WHERE c.integration_id = $1 AND c.settled_at IS NULL ORDER BY c.id`, integration)
-}
-
-// sealedColumns are those of a sealed manifest that are null without one.
-type sealedColumns struct {
-	sha256, signature *string
-	content           []byte
-}
-
-func (c sealedColumns) under(key string) schemas.SealedManifest {
-	sealed := schemas.SealedManifest{Key: key, Content: c.content}
-	if c.sha256 != nil {
-		sealed.SHA256 = *c.sha256
-	}
-	if c.signature != nil {
-		sealed.Signature = *c.signature
-	}
-	return sealed
 }
 
 // closingHead is how long a closing is left to whoever asked for it.

@@ -113,17 +113,27 @@ func (t *Tx) insertWindow(ctx context.Context, w schemas.Window, replaces *uuid.
 		w.RowsPerPart, w.Format, w.Compression, w.PathTemplate, w.Filter, asURL(&w.Destination), w.Folder, replaces)
 }
 
+// sealedColumns are those of a sealed manifest. Before it is sealed they are
+// null, and once it has been settled content and signature are again.
+type sealedColumns struct {
+	key, sha256, signature *string
+	content                []byte
+}
+
+func (c sealedColumns) manifest() *schemas.SealedManifest {
+	if c.key == nil || c.sha256 == nil || c.signature == nil {
+		return nil
+	}
+	return &schemas.SealedManifest{Key: *c.key, SHA256: *c.sha256, Content: c.content, Signature: *c.signature}
+}
+
 // SealedManifest is the manifest that was made for a window which is not
 // delivered yet; nil when there is none.
 func (t *Tx) SealedManifest(ctx context.Context, window uuid.UUID) (*schemas.SealedManifest, error) {
-	var key, sum, signature *string
-	var content []byte
-	err := t.scan(ctx, "read a window's manifest", []any{&key, &sum, &content, &signature}, `
+	var sealed sealedColumns
+	err := t.scan(ctx, "read a window's manifest", []any{&sealed.key, &sealed.sha256, &sealed.content, &sealed.signature}, `
 		SELECT manifest_key, manifest_sha256, manifest_content, manifest_signature FROM export_window WHERE id = $1`, window)
-	if err != nil || key == nil || sum == nil || signature == nil {
-		return nil, err
-	}
-	return &schemas.SealedManifest{Key: *key, SHA256: *sum, Content: content, Signature: *signature}, nil
+	return sealed.manifest(), err
 }
 
 // SealWindow keeps the manifest of a window that is not delivered yet, before
