@@ -276,7 +276,7 @@ func TestAClosingThatOutlivesItsIntegration(t *testing.T) {
 	op := b.addOperation(i, schemas.OpDeleteIntegration, schemas.OperationParams{})
 	begins(t, integrations.BeginDelete, op)
 	b.cloud.After(func(r destination.Request) error {
-		if r.Op == "put" && strings.HasSuffix(r.Key, "-final.json.jws") {
+		if r.Op == "put" && strings.HasSuffix(r.Key, "-final.json") {
 			mustDo(t, integrations.FinishDelete, op)
 		}
 		return nil

@@ -26,7 +26,7 @@ func TestAManifestTellsOfItsWindow(t *testing.T) {
 	r, objects := b.deliver(b.exports(), e)
 	keys := puts()
 	key := i.Destination.Key(schemas.ManifestName(e.ID, 1, 50))
-	require.Equal(t, []string{key, key + ".jws"}, keys[len(objects):])
+	require.Equal(t, []string{key + ".jws", key}, keys[len(objects):])
 
 	w := r.window()
 	want := schemas.Manifest{
@@ -85,10 +85,10 @@ func TestAManifestIsSealedOnce(t *testing.T) {
 		}
 	}
 	for name, crash := range map[string]func(b *bundle){
-		"between seal and put":                 func(b *bundle) { b.cloud.Before(refuse(".json")) },
-		"between manifest and its signature":   func(b *bundle) { b.cloud.After(refuse(".json")) },
-		"before the signature":                 func(b *bundle) { b.cloud.Before(refuse(".jws")) },
-		"between signature and the settlement": func(b *bundle) { b.cloud.After(refuse(".jws")) },
+		"between seal and put":                func(b *bundle) { b.cloud.Before(refuse(".jws")) },
+		"between signature and manifest":      func(b *bundle) { b.cloud.After(refuse(".jws")) },
+		"before the manifest":                 func(b *bundle) { b.cloud.Before(refuse(".json")) },
+		"between manifest and the settlement": func(b *bundle) { b.cloud.After(refuse(".json")) },
 	} {
 		for next, nextRun := range map[string]bool{"next attempt": false, "next run": true} {
 			t.Run(name+", "+next, func(t *testing.T) {
@@ -173,7 +173,7 @@ func TestAForeignManifestInTheWay(t *testing.T) {
 	requireError(t, err, schemas.ErrorDestinationConflict, false)
 	require.Equal(t, "{}", string(b.cloud.Objects(i.Destination)[key]))
 	require.Zero(t, b.export(e.ID).DeliveredSeq)
-	b.verify([]schemas.Destination{i.Destination}, manifest.SignatureMissing, manifest.UnlistedObject)
+	b.verify([]schemas.Destination{i.Destination}, manifest.SignatureInvalid, manifest.UnlistedObject)
 }
 
 // The reason of a refused manifest is shown, and access looked at again.

@@ -26,7 +26,7 @@ func (b *bundle) retarget(i schemas.Integration, e schemas.Export, to string) sc
 func (r *run) sealed(written bool) {
 	r.b.t.Helper()
 	refuse := func(request destination.Request) error {
-		if request.Op == "put" && strings.HasSuffix(request.Key, ".jws") == written && isManifest(request.Key) {
+		if request.Op == "put" && strings.HasSuffix(request.Key, ".json") == written && isManifest(request.Key) {
 			return destination.Refusal(schemas.KindUnavailable, "InternalError")
 		}
 		return nil

@@ -10,8 +10,9 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
-// publish writes a sealed manifest and then its signature. Once the manifest is
-// written, being cancelled does not leave it there unsigned.
+// publish writes a sealed manifest, after its signature: so nowhere does a
+// manifest lie without one. A signature that is left alone, by a crash and a
+// move, tells nothing.
 func (p *Places) publish(ctx context.Context, integration schemas.Integration, at schemas.Destination, sealed schemas.SealedManifest) error {
 	err := p.write(ctx, integration, at, sealed)
 	p.reconsider(ctx, integration, at, err)
@@ -24,12 +25,10 @@ func (p *Places) write(ctx context.Context, integration schemas.Integration, at 
 		return err
 	}
 	defer place.Close() //nolint:errcheck // every object has been acknowledged by then
-	if err := put(ctx, place, sealed.Key, "application/json", sealed.Content); err != nil {
+	if err := put(ctx, place, sealed.Key+schemas.SignatureSuffix, "application/jose", []byte(sealed.Signature)); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
-	return put(ctx, place, sealed.Key+schemas.SignatureSuffix, "application/jose", []byte(sealed.Signature))
+	return put(ctx, place, sealed.Key, "application/json", sealed.Content)
 }
 
 // put stores a small object.

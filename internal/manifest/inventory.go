@@ -106,14 +106,15 @@ func unlistedBecause(name string, by listing) string {
 	}
 }
 
-// findOrphan reports a signature without a manifest.
+// findOrphan reports a signature without a manifest. It is written first, so
+// that alone shows no removal; what a manifest that follows names does.
 func (a *audit) findOrphan(key string) {
 	place, _ := parseManifestKey(key)
 	if !a.wanted(place) {
 		return
 	}
 	a.find(Finding{
-		Class: ManifestMissing, Folder: place.base, ExportID: place.export, Manifest: key, FirstSeq: place.first, LastSeq: place.last,
-		Message: "The signature of this manifest is here, but the manifest is not. Unless a delivery was under way, it has been removed: verify again when no run is active, then look for it among the bucket's former versions or backups.",
+		Class: UnlistedObject, Folder: place.base, ExportID: place.export, Object: key + schemas.SignatureSuffix, FirstSeq: place.first, LastSeq: place.last,
+		Message: "This signature is here without its manifest. Either a delivery was under way or was given up, or the manifest has been removed: verify again when no run is active, and ask the service how far the export has come (--through).",
 	})
 }

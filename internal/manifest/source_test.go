@@ -232,11 +232,11 @@ func TestVerifyNothing(t *testing.T) {
 	_, err = manifest.Verify(t.Context(), d.Store, manifest.Options{})
 	require.ErrorContains(t, err, "key set is empty")
 
-	// Manifests that are no longer there, but whose signatures are, are missing.
+	// Signatures alone tell that something was to be delivered.
 	for _, key := range d.manifests {
 		delete(d.Store, key)
 	}
-	require.Equal(t, manifest.ManifestMissing, verify(t, d.Store).Findings[0].Class)
+	require.Equal(t, manifest.UnlistedObject, verify(t, d.Store).Findings[0].Class)
 }
 
 // Progress goes up to its totals, in every stage, also where reads are repeated.

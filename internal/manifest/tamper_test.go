@@ -230,8 +230,8 @@ func TestTampering(t *testing.T) {
 					delete(d.Store, key)
 				}
 			},
-			[]found{{manifest.ManifestMissing, m[3], 76, 100}},
-			manifest.StatusManifests,
+			[]found{{manifest.UnlistedObject, jws(m[3]), 76, 100}},
+			manifest.StatusUnlisted,
 		},
 		"last manifest deleted, objects left": {
 			func(_ *testing.T, d tampered) { delete(d.Store, m[3]); delete(d.Store, jws(m[3])) },
