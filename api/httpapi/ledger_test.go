@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/auditferry/auditferry/internal/postgres"
@@ -112,6 +113,24 @@ func TestBadLedgers(t *testing.T) {
 		require.Equal(t, append([]string{}, test.fields...), p.fields(), "%s: %+v", query, p)
 	}
 	s.get(t, o.admin(), path+"/ledger?from=2025-01-01&to=2026-01-02").is(t, http.StatusOK, nil) // 367 days
+}
+
+// What the contract refuses is said as plainly as what the code refuses.
+func TestRefusedParametersSayWhatIsRight(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	o := s.newTenant(t, "Acme")
+	path := "/v1/exports/" + uuid.NewString()
+	for query, message := range map[string]string{
+		"/ledger.csv":              "is required",
+		"/ledger.csv?content=keys": "must be one of days, runs, objects",
+		"/ledger?from=yesterday":   "must be a day such as 2026-01-31",
+		"/runs/1":                  "must be an ID such as 0192f0c0-0000-7000-8000-000000000001",
+	} {
+		p := s.get(t, o.admin(), path+query).problem(t, http.StatusBadRequest)
+		require.Len(t, p.Errors, 1, query)
+		require.Equal(t, message, p.Errors[0].Message, query)
+	}
 }
 
 // file downloads a file of the ledger and reads it as any other program would.
