@@ -56,7 +56,7 @@ func checkActions(field string, patterns []string) error {
 		}
 		switch {
 		case name == "":
-			return bad("is empty; name an action such as user.login, or a group of them such as document.*")
+			return bad("names no action; name one such as user.login, or a group of them such as document.*, or leave the list out")
 		case strings.Contains(name, "*"):
 			return bad("has a * before its end; only the end of a name can be left open, as in document.*")
 		case len(pattern) > MaxFilterActionBytes:

@@ -20,7 +20,7 @@ type Error struct {
 	Place   string // the destination's URL
 	Key     string // "" where no object is concerned
 	Code    string // the cloud's own error code, or one of this package; "" if there is none
-	Message string // one line for people: what it means, and the cloud's own words
+	Message string // one line for people: what it means, what to do, and the cloud's own words
 	Err     error  // the SDK's error; may be nil
 }
 

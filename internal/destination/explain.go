@@ -46,12 +46,14 @@ type verdict struct {
 	present bool
 }
 
-// message is for whoever reads no more than an error.
+// message is for whoever reads no more than an error: what it means, what to do,
+// and the cloud's own words.
 func (v verdict) message() string {
-	if v.answer == "" {
-		return v.explanation
+	parts := []string{v.explanation, v.fix}
+	if v.answer != "" {
+		parts = append(parts, "The answer was: "+v.answer)
 	}
-	return strings.TrimSpace(v.explanation + " The answer was: " + v.answer)
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 }
 
 // explain looks an answer up. What has no row is shown with its code, and is

@@ -123,7 +123,8 @@ func (s *store) settle(ctx context.Context, key string, object Object, ask func(
 }
 
 func (s *store) conflict(key, message string) error {
-	return &Error{Kind: schemas.KindConflict, Op: "put", Place: s.at.URL(), Key: key, Message: message}
+	return &Error{Kind: schemas.KindConflict, Op: "put", Place: s.at.URL(), Key: key,
+		Message: message + ". Nothing is replaced: move that object to another place, and run the export again."}
 }
 
 // fail wraps a driver's error, once. It is nil for nil.

@@ -79,16 +79,16 @@ func EventsExpiring(org schemas.Org, export schemas.Export, clock schemas.LossCl
 	}.message()
 }
 
-// EventsExpired tells the admins that events have expired before an export
-// delivered them.
+// EventsExpired tells the admins that events are kept no longer that an export
+// has not delivered. They go by whole days, so some may still be there.
 func EventsExpired(org schemas.Org, export schemas.Export, link string) (Message, error) {
 	return content{
 		Subject: fmt.Sprintf("Audit events of %q have expired undelivered", export.Name),
 		Intro: []string{
-			fmt.Sprintf("Events from number %d on have expired before the scheduled export %q of %s could deliver them. They cannot be delivered any more. As long as nothing changes, more are lost every day.",
+			fmt.Sprintf("Events from number %d on are older than audit events are kept, and the scheduled export %q of %s has not delivered them. They are gone, or go within a day or two. As long as nothing changes, more are lost every day.",
 				export.DeliveredSeq+1, export.Name, org.Name),
 			idle(export),
-			"When the export runs again it delivers all that is still kept. Its next manifest tells which events are missing, and that they had expired.",
+			"When the export runs again it delivers all that is still kept. If events are missing by then, its next manifest tells which, and that they had expired.",
 		},
 		Values:     exportValues(export),
 		Steps:      []step{{Text: remedy(export)}},

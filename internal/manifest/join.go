@@ -67,7 +67,11 @@ func (a *audit) checkStarts(c *chain) {
 			a.find(w.about(ChainRestarted, "A chain begins with this manifest, although another of the same export begins before it; nothing proves that no window between them was removed. Report it to the service's operator."))
 		default:
 			started = true
-			f := w.about(ChainBegins, "The chain begins with seq %d. Events before it are not this delivery's matter.", w.place.first)
+			before := ""
+			if w.place.first > 1 {
+				before = " Events before it are not this delivery's matter."
+			}
+			f := w.about(ChainBegins, "The chain begins with seq %d.%s", w.place.first, before)
 			f.LastSeq = 0
 			a.find(f)
 		}

@@ -83,7 +83,7 @@ func (a *audit) loadOne(ctx context.Context, key string) (*node, error) {
 // checkSignature returns the key that has signed the manifest, or why it is not
 // the service's word.
 func (a *audit) checkSignature(n *node, content []byte, signature string) (keyID string, unsigned *Finding) {
-	const unproven = " Until then nothing that this manifest says is proven: not that its events were delivered, nor that its objects are whole."
+	const unproven = " By itself this manifest proves nothing; only a manifest after it that holds, and names it, can."
 	if !a.sealed[n.key+schemas.SignatureSuffix] {
 		f := n.about(SignatureMissing, "There is no signature beside this manifest (%s%s). Look for it among the bucket's former versions or backups.%s", n.key, schemas.SignatureSuffix, unproven)
 		return "", &f

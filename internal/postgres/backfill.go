@@ -109,7 +109,7 @@ func (t *Tx) EndBackfill(ctx context.Context, id uuid.UUID, status schemas.Backf
 // can deliver any more. Why is what the admin reads.
 func (t *Tx) CancelBackfillRuns(ctx context.Context, backfill uuid.UUID, why string) error {
 	_, err := t.exec(ctx, "cancel a backfill's runs", `
-		UPDATE export_run AS r SET status = 'cancelled', error = $2, ended_at = now()
+		UPDATE export_run AS r SET status = 'cancelled', error_kind = '', error = $2, ended_at = now()
 		FROM export_backfill AS b, export_window AS w
 		WHERE b.id = $1 AND r.export_id = b.export_id AND r.status = 'running'
 		  AND w.id = r.window_id AND w.backfill_id = b.id`, backfill, why)
