@@ -170,9 +170,21 @@ func (a *Exports) fit(window schemas.Window, extent postgres.Extent) schemas.Win
 		target *= compressionAtLeast
 	}
 	average := max(extent.Bytes/span, 1)
-	window.RowsPerPart = min(max(target/average, 1), span)
-	window.LastSeq = min(window.LastSeq, window.FirstSeq+window.RowsPerPart*maxParts-1)
+	rows := min(max(target/average, 1), span)
+	window.LastSeq = min(window.LastSeq, window.FirstSeq+rows*maxParts-1)
+	window.RowsPerPart = a.even(window.Span(), rows)
 	return window
+}
+
+// even is how many rows a part has, of which at most rows are wanted, when all
+// parts are alike and as many are written at a time to the very end. A small
+// last part would leave the others' writers with nothing to do.
+func (a *Exports) even(span, rows int64) int64 {
+	parts := (span + rows - 1) / rows
+	if at := int64(a.Limits.Parallel); parts > 1 && at > 1 {
+		parts = min((parts+at-1)/at*at, maxParts)
+	}
+	return (span + parts - 1) / parts
 }
 
 func openRun(ctx context.Context, tx *postgres.Tx, in schemas.BeginRunInput, result *schemas.BeginRunResult) (err error) {

@@ -151,28 +151,53 @@ func TestIncompleteWindowsAreRefused(t *testing.T) {
 // delivered, not even that the run is cancelled.
 func TestAPublishedWindowIsDelivered(t *testing.T) {
 	t.Parallel()
-	for name, suffix := range map[string]string{"cancelled behind the manifest": ".json", "cancelled behind the signature": schemas.SignatureSuffix} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := setup(t)
-			i := b.addIntegration("s3://acme-logs/")
-			e := b.addExport(i, "all")
-			b.append(10, 10)
-			r := b.begin(b.exports(), e)
-			r.mustWrite()
-			ctx, cancel := context.WithCancel(t.Context())
-			b.cloud.After(func(request destination.Request) error {
-				if request.Op == "put" && strings.HasSuffix(request.Key, suffix) {
-					cancel()
-				}
-				return nil
-			})
-			_, err := r.finish(attempt{ctx: ctx})
-			require.NoError(t, err)
-			require.Error(t, ctx.Err())
-			require.EqualValues(t, 10, b.export(e.ID).DeliveredSeq)
-			require.Equal(t, schemas.RunSucceeded, b.runRow(r.begun.RunID).Status)
-			b.verify([]schemas.Destination{i.Destination})
-		})
-	}
+	b := setup(t)
+	i, e, r := b.written()
+	ctx := b.cancelBehind(".json")
+	_, err := r.finish(attempt{ctx: ctx})
+	require.NoError(t, err)
+	require.Error(t, ctx.Err())
+	require.EqualValues(t, 10, b.export(e.ID).DeliveredSeq)
+	require.Equal(t, schemas.RunSucceeded, b.runRow(r.begun.RunID).Status)
+	b.verify([]schemas.Destination{i.Destination})
+}
+
+// Invariant 3: a signature alone commits nothing. It is there before the
+// manifest, so that no manifest lies anywhere without one.
+func TestASignatureAloneCommitsNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	i, e, r := b.written()
+	_, err := r.finish(attempt{ctx: b.cancelBehind(schemas.SignatureSuffix)})
+	require.Error(t, err)
+	require.Zero(t, b.export(e.ID).DeliveredSeq)
+	require.Empty(t, b.manifests(i.Destination))
+	b.cloud.After(nil)
+	r.mustFinish()
+	require.EqualValues(t, 10, b.export(e.ID).DeliveredSeq)
+	b.verify([]schemas.Destination{i.Destination})
+}
+
+// written is a run that has written its window of ten events.
+func (b *bundle) written() (schemas.Integration, schemas.Export, *run) {
+	b.t.Helper()
+	i := b.addIntegration("s3://acme-logs/")
+	e := b.addExport(i, "all")
+	b.append(10, 10)
+	r := b.begin(b.exports(), e)
+	r.mustWrite()
+	return i, e, r
+}
+
+// cancelBehind is a context that is cancelled when an object with such a name
+// has been stored.
+func (b *bundle) cancelBehind(suffix string) context.Context {
+	ctx, cancel := context.WithCancel(b.t.Context())
+	b.cloud.After(func(request destination.Request) error {
+		if request.Op == "put" && strings.HasSuffix(request.Key, suffix) {
+			cancel()
+		}
+		return nil
+	})
+	return ctx
 }

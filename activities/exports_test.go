@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/google/uuid"
@@ -224,8 +225,8 @@ func TestRowsPerPart(t *testing.T) {
 		partBytes   int64
 		least, most int64
 	}{
-		"plain":                {schemas.CompressionNone, 10_000, 8, 11}, // events of 900 to 1,200 bytes
-		"compressed":           {schemas.CompressionZstd, 10_000, 33, 44},
+		"plain":                {schemas.CompressionNone, 10_000, 8, 11},  // events of 900 to 1,200 bytes
+		"compressed":           {schemas.CompressionZstd, 10_000, 25, 44}, // 25 if four parts are more even than three
 		"larger than a window": {schemas.CompressionNone, 1 << 30, 100, 100},
 		"smaller than a row":   {schemas.CompressionNone, 1, 1, 1},
 	} {
@@ -255,4 +256,23 @@ func TestWindowsBeginBehindTheStart(t *testing.T) {
 	objects := r.mustWrite()
 	r.mustFinish()
 	b.requireDelivered(i.Destination, objects, 11, 13)
+}
+
+// As many parts are written at a time to the very end, and none of them is a
+// small rest that leaves the other writers with nothing to do.
+func TestPartsAreEven(t *testing.T) {
+	t.Parallel()
+	for _, parallel := range []int{1, 2, 4} {
+		t.Run(fmt.Sprint(parallel), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			e := b.addExport(b.addIntegration("s3://acme-logs/"), "all")
+			b.append(1000, 100)
+			w := b.begin(b.exports(func(l *activities.Limits) { l.WindowRows, l.PartBytes, l.Parallel = 1000, 80_000, parallel }), e).window()
+			first, last := w.Part(w.Parts() - 1)
+			require.Greater(t, w.Parts(), 1)
+			require.Zero(t, w.Parts()%parallel)
+			require.Greater(t, last-first+1, w.RowsPerPart*3/4, "%d parts of %d", w.Parts(), w.RowsPerPart)
+		})
+	}
 }
