@@ -200,21 +200,7 @@ func (a Admin) Backfill(ctx context.Context, export uuid.UUID, first, last int64
 		map[string]any{"first_seq": first, "last_seq": last})
 }
 
-// CancelBackfill ends a backfill before it is complete.
-func (a Admin) CancelBackfill(ctx context.Context, export, backfill uuid.UUID) (schemas.Operation, error) {
-	return a.command(ctx, http.MethodPost, fmt.Sprintf("/v1/exports/%s/backfills/%s/cancel", export, backfill), nil)
-}
-
 // Backfills reads the backfills of an export, newest first.
 func (a Admin) Backfills(ctx context.Context, export uuid.UUID) ([]schemas.Backfill, error) {
 	return all[schemas.Backfill](ctx, a.caller, fmt.Sprintf("/v1/exports/%s/backfills", export))
-}
-
-// Ledger reads what became of the events of every retained day, newest first.
-func (a Admin) Ledger(ctx context.Context, export uuid.UUID) ([]schemas.LedgerDay, error) {
-	var ledger struct {
-		Days []schemas.LedgerDay `json:"days"`
-	}
-	err := a.call(ctx, http.MethodGet, fmt.Sprintf("/v1/exports/%s/ledger", export), nil, &ledger)
-	return ledger.Days, err
 }

@@ -70,7 +70,7 @@ func (t *Tally) read(ctx context.Context, s *stack.Stack, place schemas.Destinat
 		return err
 	}
 	defer stored.Close() //nolint:errcheck // read to its end below
-	plain, err := decompress(key, stored)
+	plain, err := Decompress(key, stored)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,8 @@ func (t *Tally) add(seq int64) {
 	t.seen[seq] = true
 }
 
-func decompress(key string, stored io.Reader) (io.Reader, error) {
+// Decompress undoes the compression that the ending of an object's key names.
+func Decompress(key string, stored io.Reader) (io.Reader, error) {
 	switch {
 	case strings.HasSuffix(key, ".gz"):
 		return gzip.NewReader(stored)

@@ -15,9 +15,8 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 
+	"github.com/auditferry/auditferry/dev/actor"
 	"github.com/auditferry/auditferry/schemas"
 )
 
@@ -158,7 +157,7 @@ func (p *play) read(ctx context.Context, bucket schemas.Destination, object sche
 	if int64(len(stored)) != object.Bytes || hex.EncodeToString(sum[:]) != object.SHA256 {
 		return fmt.Errorf("the %d bytes stored are not the %d listed", len(stored), object.Bytes)
 	}
-	plain, err := decompress(object.Key, stored)
+	plain, err := actor.Decompress(object.Key, bytes.NewReader(stored))
 	if err != nil {
 		return err
 	}
@@ -203,17 +202,6 @@ func (t *tally) add(requestID string) {
 		return
 	}
 	t.times[n]++
-}
-
-func decompress(key string, stored []byte) (io.Reader, error) {
-	switch {
-	case strings.HasSuffix(key, ".gz"):
-		return gzip.NewReader(bytes.NewReader(stored))
-	case strings.HasSuffix(key, ".zst"):
-		return zstd.NewReader(bytes.NewReader(stored), zstd.WithDecoderConcurrency(1))
-	default:
-		return bytes.NewReader(stored), nil
-	}
 }
 
 // unlisted counts an export's objects in all places that are not listed, and
