@@ -60,10 +60,14 @@ func (p *play) poison(ctx context.Context, link stack.Link, t toxic, stream stri
 	if t.kind != "" {
 		with := t.with(chance)
 		put = func() error {
-			_, err := proxy.AddToxic(t.name, t.kind, stream, 1, with)
-			return err
+			return insist(proxy, t.name, true, func() error {
+				_, err := proxy.AddToxic(t.name, t.kind, stream, 1, with)
+				return err
+			})
 		}
-		take = func() error { return proxy.RemoveToxic(t.name) }
+		take = func() error {
+			return insist(proxy, t.name, false, func() error { return proxy.RemoveToxic(t.name) })
+		}
 	}
 	if err := put(); err != nil {
 		return fmt.Errorf("put %q into %s: %w", t.name, link, err)
@@ -73,6 +77,23 @@ func (p *play) poison(ctx context.Context, link stack.Link, t toxic, stream stri
 		return fmt.Errorf("take %q out of %s: %w", t.name, link, err)
 	}
 	return nil
+}
+
+// insist changes a proxy's toxics until the named one is in it, or is not. The
+// proxy's server gives an answer up after 25 s, and goes on: a connection whose
+// reader is frozen takes its toxics only when that wakes.
+func insist(proxy *toxiproxy.Proxy, name string, in bool, change func() error) error {
+	var err error
+	for begin := time.Now(); time.Since(begin) < 2*freezeFor; {
+		if err = change(); err == nil {
+			return nil
+		}
+		toxics, listed := proxy.Toxics()
+		if listed == nil && in == slices.ContainsFunc(toxics, func(t toxiproxy.Toxic) bool { return t.Name == name }) {
+			return nil
+		}
+	}
+	return err
 }
 
 // halves splits the links so that each half has some of every program.
