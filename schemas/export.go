@@ -1,6 +1,8 @@
 package schemas
 
 import (
+	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -153,6 +155,23 @@ func (w Window) Name(first, last int64, recordedAt time.Time) string {
 		return folder + "/" + name
 	}
 	return name
+}
+
+var objectName = regexp.MustCompile(`^(?:.*/)?([^/]+)-([0-9]+)-([0-9]+)(\.[^/]+)$`)
+
+// ParseObjectName reads a key as Window.Name makes it, in whatever folder: the
+// slug, and the first and the last seq.
+func ParseObjectName(key string) (slug string, first, last int64, ok bool) {
+	found := objectName.FindStringSubmatch(key)
+	if found == nil || !isExtension(found[4]) {
+		return "", 0, 0, false
+	}
+	first, firstErr := strconv.ParseInt(found[2], 10, 64)
+	last, lastErr := strconv.ParseInt(found[3], 10, 64)
+	if firstErr != nil || lastErr != nil || found[2] != padSeq(first) || found[3] != padSeq(last) {
+		return "", 0, 0, false // one number has one spelling
+	}
+	return found[1], first, last, 0 < first && first <= last
 }
 
 // Object is one part of a window as it was settled. It has no key when none of

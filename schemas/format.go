@@ -53,6 +53,18 @@ func (f Format) Extension(c Compression) string {
 	return extension
 }
 
+// isExtension tells whether an object's name may end in this.
+func isExtension(extension string) bool {
+	for _, f := range []Format{FormatNDJSON, FormatCSV, FormatParquet} {
+		for _, c := range f.Compressions() {
+			if f.Extension(c) == extension {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // CheckFormat returns a *FieldError when there is no such format, or it cannot
 // have the compression.
 func CheckFormat(f Format, c Compression) error {

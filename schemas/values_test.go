@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -165,4 +166,33 @@ func TestWindowParts(t *testing.T) {
 	}
 	require.Equal(t, w.LastSeq+1, next)
 	require.Equal(t, "2026/hourly-abc123-000000000011-000000000020.ndjson.gz", w.Name(11, 20, time.Date(2026, 5, 6, 0, 0, 0, 0, time.UTC)))
+}
+
+// Whatever an object is called, its name tells whose it is; and no other name
+// does.
+func TestParseObjectName(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := schemas.Window{
+			Slug:         rapid.StringMatching(`[a-z0-9][a-z0-9-]{0,20}`).Draw(t, "slug"),
+			Format:       rapid.SampledFrom([]schemas.Format{schemas.FormatNDJSON, schemas.FormatCSV, schemas.FormatParquet}).Draw(t, "format"),
+			PathTemplate: rapid.SampledFrom([]schemas.PathTemplate{"", schemas.DefaultPathTemplate, "{export}"}).Draw(t, "path"),
+		}
+		w.Compression = rapid.SampledFrom(w.Format.Compressions()).Draw(t, "compression")
+		wantFirst := rapid.Int64Range(1, 1<<60).Draw(t, "first")
+		wantLast := rapid.Int64Range(wantFirst, 1<<60).Draw(t, "last")
+		slug, first, last, ok := schemas.ParseObjectName(w.Name(wantFirst, wantLast, time.Unix(0, 0)))
+		require.True(t, ok)
+		require.Equal(t, w.Slug, slug)
+		require.Equal(t, []int64{wantFirst, wantLast}, []int64{first, last})
+	})
+	for _, other := range []string{
+		"", "a", "000000000001-000000000002.ndjson", "-000000000001-000000000002.ndjson", "a-1-2.ndjson", "a-000000000001.ndjson",
+		"a-000000000003-000000000002.ndjson", "a-000000000000-000000000002.ndjson", "a-000000000001-000000000002",
+		"a-000000000001-000000000002.ndjson.gz.exe", "a-000000000001-000000000002.json", "a-000000000001-000000000002.parquet.gz",
+		"a-000000000001-000000000002.ndjson/x", "a-0000000000001-000000000002.ndjson", "a-000000000001-99999999999999999999.ndjson",
+	} {
+		_, _, _, ok := schemas.ParseObjectName(other)
+		require.False(t, ok, other)
+	}
 }
