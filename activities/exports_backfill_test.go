@@ -202,7 +202,7 @@ func TestABackfillThatMayNotGoOn(t *testing.T) {
 }
 
 // A backfill that is cancelled between two windows leaves a chain that ends
-// early, which is what an auditor reads.
+// early, which its final manifest says.
 func TestACancelledBackfill(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -218,4 +218,8 @@ func TestACancelledBackfill(t *testing.T) {
 	require.Equal(t, "the backfill has ended: it is cancelled", b.beginBackfill(a, again).begun.Reason)
 	require.Equal(t, schemas.BackfillCancelled, b.backfill(again).Status)
 	b.verify([]schemas.Destination{i.Destination}, manifest.BackfillIncomplete)
+	mustDo(t, a.CloseChains, ref(i))
+	report := b.verify([]schemas.Destination{i.Destination})
+	require.Equal(t, schemas.ClosedByBackfillEnd, report.Chains[0].Closed)
+	require.Zero(t, report.LeftOver)
 }

@@ -72,7 +72,7 @@ func (a *Exports) closeChain(ctx context.Context, integration schemas.Integratio
 	}
 	sealed, err := a.sealFinal(ctx, c)
 	if errors.Is(err, postgres.ErrNotFound) {
-		return a.settleClosing(ctx, c) // nothing was delivered there after all
+		return a.settleClosing(ctx, c) // nothing was written there after all
 	}
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func (a *Exports) settleClosing(ctx context.Context, c postgres.Closing) error {
 			return err
 		}
 		err = tx.SettleClosing(ctx, c.ID, "")
-		if err != nil || integration.Status == schemas.IntegrationDeleted || !hasLeft(export, c) {
+		if err != nil || c.BackfillID != nil || integration.Status == schemas.IntegrationDeleted || !hasLeft(export, c) {
 			return err
 		}
 		export.IntegrationID, export.Destination = c.IntegrationID, c.Destination
@@ -106,33 +106,47 @@ func (a *Exports) settleClosing(ctx context.Context, c postgres.Closing) error {
 	})
 }
 
-// hasLeft tells whether an export delivers nothing more to the place of a
-// closing.
+// hasLeft tells whether nothing more is delivered to the place of a closing. A
+// backfill that has ended delivers nothing.
 func hasLeft(export schemas.Export, c postgres.Closing) bool {
-	return export.IntegrationID != c.IntegrationID || export.Destination != c.Destination || export.State == schemas.ExportDeleted ||
+	return c.BackfillID != nil || export.IntegrationID != c.IntegrationID || export.Destination != c.Destination || export.State == schemas.ExportDeleted ||
 		export.PauseReason == schemas.PausedByDestinationUpdate || export.PauseReason == schemas.PausedByIntegrationDeleted
 }
 
+// sealFinal fixes the final manifest, before it is written for the first time.
+// The window that is still to be delivered there counts as given up, unless the
+// export has come back meanwhile.
 func (a *Exports) sealFinal(ctx context.Context, c postgres.Closing) (sealed schemas.SealedManifest, err error) {
 	if c.Sealed != nil {
 		return *c.Sealed, nil
 	}
 	err = a.Store.InOrg(ctx, c.OrgID, func(tx *postgres.Tx) error {
-		window, previous, err := tx.LastManifest(ctx, c.ExportID, c.Destination)
+		export, err := tx.LockExport(ctx, c.ExportID) // no run begins, nor moves a window, at this moment
 		if err != nil {
 			return err
 		}
-		final, err := manifest.Seal(a.Signer, schemas.Manifest{
+		end, err := tx.ChainEnd(ctx, c, hasLeft(export, c))
+		if err != nil {
+			return err
+		}
+		m := schemas.Manifest{
 			Version:       schemas.ManifestVersion,
 			Kind:          schemas.ManifestFinal,
 			OrgID:         c.OrgID,
 			IntegrationID: c.IntegrationID,
 			ExportID:      c.ExportID,
-			Destination:   c.Destination,
-			LastSeq:       window.LastSeq,
-			Previous:      &previous,
+			Destination:   c.Place(),
+			LastSeq:       end.LastSeq,
+			Previous:      end.Previous,
 			Reason:        c.Reason,
-		})
+			GivenUp:       end.GivenUp,
+		}
+		if c.BackfillID != nil {
+			if m.Backfill, err = backfillRange(ctx, tx, *c.BackfillID); err != nil {
+				return err
+			}
+		}
+		final, err := manifest.Seal(a.Signer, m)
 		if err != nil {
 			return fmt.Errorf("seal the final manifest of closing %s: %w", c.ID, err)
 		}

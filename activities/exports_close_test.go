@@ -96,8 +96,8 @@ func TestChainsAreClosed(t *testing.T) {
 	}
 }
 
-// A chain is not closed while a run may still add to it, and has a final
-// manifest only if anything was delivered.
+// A chain is not closed while a run may still add to it. What the run has begun
+// and not delivered is given up, and what it stored is left over.
 func TestClosingsWaitForRuns(t *testing.T) {
 	t.Parallel()
 	for name, delivers := range map[string]bool{"the run delivers": true, "the run fails": false} {
@@ -118,16 +118,42 @@ func TestClosingsWaitForRuns(t *testing.T) {
 			} else {
 				r.fail()
 			}
+			b.changeExport(e.ID, func(e *schemas.Export) { e.Destination.Prefix = "elsewhere" })
 			mustDo(t, r.a.CloseChains, ref(i))
 			require.Empty(t, b.openClosings(i))
-			if !delivers {
-				require.Empty(t, b.manifests(i.Destination))
+			report := b.verify([]schemas.Destination{i.Destination})
+			final := b.finals(i.Destination)[0]
+			if delivers {
+				require.EqualValues(t, 10, final.LastSeq)
+				require.Empty(t, final.GivenUp)
+				require.Zero(t, report.LeftOver)
 				return
 			}
-			require.EqualValues(t, 10, b.finals(i.Destination)[0].LastSeq)
-			b.verify([]schemas.Destination{i.Destination})
+			require.Zero(t, final.LastSeq)
+			require.Nil(t, final.Previous)
+			require.Equal(t, givenUp(e, 1, 10), final.GivenUp)
+			require.EqualValues(t, 1, report.LeftOver)
+			require.Equal(t, schemas.ClosedByRetarget, report.Chains[0].Closed)
 		})
 	}
+}
+
+// A run that has not begun to write has left nothing, and there is nothing to be
+// told.
+func TestARunThatWroteNothingIsNotClosed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	i := b.addIntegration("s3://acme-logs/")
+	e := b.addExport(i, "all")
+	b.append(10, 10)
+	r := b.begin(b.exports(), e)
+	b.leave(e, schemas.ClosedByRetarget)
+	require.Len(t, b.openClosings(i), 1)
+	b.changeExport(e.ID, func(e *schemas.Export) { e.Destination.Prefix = "elsewhere" })
+	r.fail()
+	mustDo(t, r.a.CloseChains, ref(i))
+	require.Empty(t, b.openClosings(i))
+	require.Empty(t, b.cloud.Objects(i.Destination))
 }
 
 // A final manifest is sealed once, whoever writes it and however often.
@@ -160,7 +186,7 @@ func TestAFinalManifestIsSealedOnce(t *testing.T) {
 			a.Signer = b.newSigner
 			mustDo(t, a.CloseChains, ref(i))
 			stored := b.cloud.Objects(i.Destination)
-			key := schemas.FinalManifestName(e.ID, 10)
+			key := schemas.FinalManifestName(e.ID, 10, 0)
 			kid, err := b.keySet().Verify(stored[key], string(stored[key+".jws"]))
 			require.NoError(t, err)
 			require.Equal(t, b.signer.KeyID(), kid)

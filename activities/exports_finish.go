@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/auditferry/auditferry/internal/manifest"
@@ -112,11 +113,9 @@ func (a *Exports) sealWindow(ctx context.Context, tx *postgres.Tx, d delivery) (
 	m := manifestOf(d.window, parts)
 	m.OrgID, m.IntegrationID = d.integration.OrgID, d.integration.ID
 	if d.window.BackfillID != nil {
-		b, err := tx.Backfill(ctx, *d.window.BackfillID)
-		if err != nil {
+		if m.Backfill, err = backfillRange(ctx, tx, *d.window.BackfillID); err != nil {
 			return schemas.SealedManifest{}, err
 		}
-		m.Backfill = &schemas.BackfillRange{ID: b.ID, FirstSeq: b.FirstSeq, LastSeq: b.LastSeq}
 	}
 	if m.Previous, err = tx.PreviousManifest(ctx, d.window); err != nil {
 		return schemas.SealedManifest{}, err
@@ -129,6 +128,12 @@ func (a *Exports) sealWindow(ctx context.Context, tx *postgres.Tx, d delivery) (
 		return schemas.SealedManifest{}, fmt.Errorf("seal the manifest of window %s: %w", d.window.ID, err)
 	}
 	return sealed, tx.SealWindow(ctx, d.window.ID, sealed)
+}
+
+// backfillRange is what manifests tell of the backfill that they are of.
+func backfillRange(ctx context.Context, tx *postgres.Tx, id uuid.UUID) (*schemas.BackfillRange, error) {
+	b, err := tx.Backfill(ctx, id)
+	return &schemas.BackfillRange{ID: b.ID, FirstSeq: b.FirstSeq, LastSeq: b.LastSeq}, err
 }
 
 // manifestOf tells what became of a window's events.

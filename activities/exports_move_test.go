@@ -110,10 +110,10 @@ func TestAMovedWindowReplacesItsManifest(t *testing.T) {
 			b.append(10, 10)
 			b.begin(a, e).sealed(test.written)
 			if test.twice {
-				b.retarget(i, e, "s3://acme-between/")
+				b.leaveFor(i, e, "s3://acme-between/")
 				b.begin(a, e).fail()
 			}
-			to := b.retarget(i, e, "s3://acme-new/")
+			to := b.leaveFor(i, e, "s3://acme-new/")
 			_, objects := b.deliver(a, e)
 			b.requireDelivered(to, objects, 11, 20)
 			m := b.manifests(to)[0]
@@ -121,12 +121,13 @@ func TestAMovedWindowReplacesItsManifest(t *testing.T) {
 			require.Equal(t, i.Destination, m.Replaces.Destination)
 			require.Equal(t, i.Destination, m.Previous.Destination)
 			if test.written {
-				require.Len(t, b.manifests(i.Destination), 2)
+				require.Len(t, b.manifests(i.Destination), 2, "before it is closed")
 				void := b.ref(b.manifests(i.Destination)[1])
 				require.Equal(t, void.SHA256, m.Replaces.SHA256)
 			}
-			// What is unlisted is the part that was left behind.
-			report := b.verify([]schemas.Destination{i.Destination, to}, manifest.UnlistedObject)
+			mustDo(t, a.CloseChains, ref(i))
+			report := b.verify([]schemas.Destination{i.Destination, to})
+			require.EqualValues(t, 1, report.LeftOver, "the part that was left behind")
 			if test.written {
 				require.Contains(t, notes(report), manifest.Replaced)
 			}

@@ -34,6 +34,7 @@ var payloads = []any{
 	&schemas.Backfill{}, &schemas.BackfillRange{}, &schemas.BeginCommandResult{}, &schemas.BeginRunInput{}, &schemas.BeginRunResult{}, &schemas.Command{},
 	&schemas.Credentials{}, &schemas.DeliveredObject{}, &schemas.DueNotice{}, &schemas.Event{}, &schemas.EventContext{}, &schemas.Export{}, &schemas.ExportInput{},
 	&schemas.FailOperationInput{}, &schemas.Filter{}, &schemas.FinishRunInput{}, &schemas.FinishRunResult{}, &schemas.GCPCredentials{},
+	&schemas.GivenUp{},
 	&schemas.Grant{}, &schemas.Integration{}, &schemas.IntegrationInput{}, &schemas.IntegrationRef{},
 	&schemas.IntegrationState{}, &schemas.LedgerDay{}, &schemas.LoadIntegrationResult{}, &schemas.LossClock{},
 	&schemas.Manifest{}, &schemas.ManifestObject{}, &schemas.ManifestRef{}, &schemas.MarkToldInput{}, &schemas.NoticeInput{}, &schemas.NoticeRecipients{},

@@ -30,7 +30,7 @@ const (
 	ManifestFinal  ManifestKind = "final"  // that the export delivers nothing more to this place
 )
 
-// CloseReason is why an export delivers nothing more to a place.
+// CloseReason is why an export, or a backfill, delivers nothing more to a place.
 type CloseReason string
 
 // The reasons to close a chain.
@@ -39,6 +39,7 @@ const (
 	ClosedByRelink             CloseReason = "relinked"
 	ClosedByExportDeleted      CloseReason = "export_deleted"
 	ClosedByIntegrationDeleted CloseReason = "integration_deleted"
+	ClosedByBackfillEnd        CloseReason = "backfill_ended" // it was cancelled, or has failed
 )
 
 // Manifest says exactly which objects make up a window of an export, and names
@@ -74,6 +75,33 @@ type Manifest struct {
 	Previous *ManifestRef `json:"previous,omitempty"` // of the window before; nil: the chain begins here
 	Replaces *ManifestRef `json:"replaces,omitempty"` // one that may lie elsewhere for the same window, and is void
 	Reason   CloseReason  `json:"reason,omitempty"`   // final
+
+	// GivenUp, of a final manifest, are the ranges whose delivery to this place
+	// was begun and given up, by seq and apart from each other. What lies here
+	// of them is left over, unless a window's manifest lists it.
+	GivenUp []GivenUp `json:"given_up,omitempty"`
+}
+
+// MaxGivenUp is how many ranges one final manifest tells of, at the most: the
+// newest. Each of them took a move.
+const MaxGivenUp = 1000
+
+// GivenUp is a range whose delivery to a place was begun and given up, by a move
+// or a delete. Objects of it may lie there, under names that ParseObjectName reads.
+// Their events, if they are still to be delivered, are delivered elsewhere.
+type GivenUp struct {
+	Slug     string `json:"slug"` // of the export, with which the objects' names begin
+	FirstSeq int64  `json:"first_seq"`
+	LastSeq  int64  `json:"last_seq"`
+}
+
+// GivenUpTo is the last seq whose delivery was given up after last, or 0. The
+// ranges are in order.
+func GivenUpTo(ranges []GivenUp, last int64) int64 {
+	if len(ranges) > 0 && ranges[len(ranges)-1].LastSeq > last {
+		return ranges[len(ranges)-1].LastSeq
+	}
+	return 0
 }
 
 // ManifestObject is a slice of a window. It has no key when none of its events
@@ -109,9 +137,16 @@ func ManifestName(export uuid.UUID, first, last int64) string {
 }
 
 // FinalManifestName is the name of the manifest that closes a chain whose last
-// window ends with last.
-func FinalManifestName(export uuid.UUID, last int64) string {
-	return fmt.Sprintf("%s/%s/%s-final.json", ManifestFolder, export, padSeq(last))
+// window ends with last, 0 if it has none. GivenUpTo is the last seq whose
+// delivery was begun there after it and given up; 0: nothing was. Windows come
+// one at a time and in order, so another delivery, or another one that was given
+// up, makes another name: nothing that a final manifest tells changes under it.
+func FinalManifestName(export uuid.UUID, last, givenUpTo int64) string {
+	name := fmt.Sprintf("%s/%s/%s-final", ManifestFolder, export, padSeq(last))
+	if givenUpTo > 0 {
+		name += "-" + padSeq(givenUpTo)
+	}
+	return name + ".json"
 }
 
 // SealedManifest is a manifest that has been signed. From then on its bytes are

@@ -43,7 +43,7 @@ func printChains(w io.Writer, chains []manifest.Chain) {
 		if c.Closed != "" {
 			verdict += ", closed"
 		}
-		say(table, "%s\t%s\t%d-%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", c.ExportID, folderName(c.Folder), c.FirstSeq, c.LastSeq,
+		say(table, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", c.ExportID, folderName(c.Folder), extent(c),
 			c.Windows, c.Objects, c.Rows, c.Excluded, c.Expired, period(c.RecordedFrom, c.RecordedTo), verdict)
 	}
 	_ = table.Flush() // into memory
@@ -55,6 +55,14 @@ func folderName(folder string) string {
 		return "."
 	}
 	return printable(folder)
+}
+
+// extent is the range of seq that a chain tells of.
+func extent(c manifest.Chain) string {
+	if c.Windows == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d-%d", c.FirstSeq, c.LastSeq)
 }
 
 func period(from, to *time.Time) string {
@@ -137,8 +145,12 @@ func conclusion(source string, r manifest.Report) string {
 		for _, c := range r.Chains {
 			rows += c.Rows
 		}
-		return fmt.Sprintf("Clean: %s holds exactly what was delivered: %s in %s (%s), proven by %s.",
-			source, count(rows, "event"), count(r.Objects, "object"), size(r.Bytes), count(r.Manifests, "manifest"))
+		besides := ""
+		if r.LeftOver > 0 {
+			besides = fmt.Sprintf(" Besides, %s left over from deliveries that were given up.", are(r.LeftOver, "object"))
+		}
+		return fmt.Sprintf("Clean: %s holds exactly what was delivered: %s in %s (%s), proven by %s.%s",
+			source, count(rows, "event"), count(r.Objects, "object"), size(r.Bytes), count(r.Manifests, "manifest"), besides)
 	case manifest.Incomplete:
 		return fmt.Sprintf("INCOMPLETE: %s of %s could not be read. Nothing else is wrong, but of what was not read nothing is known.", count(len(r.Unread), "object"), source)
 	default:
@@ -162,6 +174,14 @@ func count[N int | int64](n N, thing string) string {
 		return "1 " + thing
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// are is a number of things of which something is said.
+func are(n int64, thing string) string {
+	if n == 1 {
+		return count(n, thing) + " is"
+	}
+	return count(n, thing) + " are"
 }
 
 func applying(statuses int) string {

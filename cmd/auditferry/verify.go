@@ -46,7 +46,8 @@ Exit statuses; if several fit, it is the smallest of those from 3 on:
   3  a manifest or its signature is missing, changed or foreign
   4  an object is missing or was changed
   5  events are missing or doubled, or --through is not reached
-  6  an object is here that no manifest lists
+  6  an object is here that no manifest lists, and that is not left over from a
+     delivery which a manifest says was given up
   7  events expired before they could be delivered, and are lost
 
 What cannot be seen from the folder: whether the newest deliveries were removed,

@@ -22,8 +22,8 @@ import (
 
 var parts = []manifesttest.Part{{Rows: 10}, {Rows: 10}, {Rows: 5}}
 
-// deliver makes a folder with two places, a backfill, a filter and a final, in
-// bytes that no version of a compressor changes.
+// deliver makes a folder with two places, a third one that nothing was delivered
+// to, a backfill, a filter and finals, in bytes that no version of a compressor changes.
 func deliver(t testing.TB) manifesttest.Store {
 	t.Helper()
 	store := manifesttest.Store{}
@@ -32,7 +32,11 @@ func deliver(t testing.TB) manifesttest.Store {
 	logs.Filter = &schemas.Filter{Actions: []string{"document.*"}}
 	logs.Window(t, parts...)
 	logs.Window(t, manifesttest.Part{Rows: 3, Excluded: 22})
+	logs.GiveUp(t, parts...)
 	logs.Final(t, schemas.ClosedByRetarget)
+	between := logs.Place(schemas.Destination{Cloud: schemas.AWS, Bucket: "acme-between"}, "between/")
+	between.GiveUp(t, parts[0])
+	between.Final(t, schemas.ClosedByRetarget)
 	moved := logs.Place(schemas.Destination{Cloud: schemas.GCP, Bucket: "acme-archive"}, "archive/")
 	moved.Window(t, parts...)
 	backfill := logs.BackfillOf(uuid.MustParse("0190f5b0-0000-7000-8000-0000000000f1"), 11, 25)

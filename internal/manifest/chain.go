@@ -18,11 +18,21 @@ type chain struct {
 	backfill uuid.UUID // Nil: live deliveries
 	windows  []*node   // by first seq
 	finals   []*node   // by last seq
+	leftOver int64     // objects of deliveries that were given up
 }
 
 type chainID struct {
 	base             string
 	export, backfill uuid.UUID
+}
+
+// chainID is that of the chain which a manifest belongs to.
+func (n *node) chainID() chainID {
+	id := chainID{base: n.place.base, export: n.place.export}
+	if n.m.Backfill != nil {
+		id.backfill = n.m.Backfill.ID
+	}
+	return id
 }
 
 // link orders the manifests into chains and checks that they join.
@@ -47,19 +57,16 @@ func (a *audit) link(context.Context) error {
 
 // gather makes the chains.
 func (a *audit) gather() {
-	chains := map[chainID]*chain{}
+	a.chainOf = map[chainID]*chain{}
 	for _, n := range a.nodes {
 		if !n.proven || n.void {
 			continue
 		}
-		id := chainID{base: n.place.base, export: n.place.export}
-		if n.m.Backfill != nil {
-			id.backfill = n.m.Backfill.ID
-		}
-		c := chains[id]
+		id := n.chainID()
+		c := a.chainOf[id]
 		if c == nil {
 			c = &chain{base: id.base, export: id.export, backfill: id.backfill}
-			chains[id] = c
+			a.chainOf[id] = c
 			a.chains = append(a.chains, c)
 		}
 		if n.place.final {
@@ -72,7 +79,9 @@ func (a *audit) gather() {
 		slices.SortFunc(c.windows, func(x, y *node) int {
 			return cmp.Or(cmp.Compare(x.place.first, y.place.first), cmp.Compare(x.place.last, y.place.last))
 		})
-		slices.SortFunc(c.finals, func(x, y *node) int { return cmp.Compare(x.place.last, y.place.last) })
+		slices.SortFunc(c.finals, func(x, y *node) int {
+			return cmp.Or(cmp.Compare(x.place.last, y.place.last), cmp.Compare(x.place.givenUpTo, y.place.givenUpTo))
+		})
 	}
 	slices.SortFunc(a.chains, func(x, y *chain) int {
 		return cmp.Or(cmp.Compare(x.base, y.base), cmp.Compare(x.export.String(), y.export.String()), cmp.Compare(x.backfill.String(), y.backfill.String()))
@@ -113,7 +122,7 @@ func (c *chain) summary() Chain {
 	newest := c.newest().m
 	s := Chain{
 		OrgID: newest.OrgID, IntegrationID: newest.IntegrationID, ExportID: c.export, BackfillID: c.backfill,
-		Folder: c.base, Destination: newest.Destination, Windows: len(c.windows), LastSeq: c.last(),
+		Folder: c.base, Destination: newest.Destination, Windows: len(c.windows), LastSeq: c.last(), LeftOver: c.leftOver,
 	}
 	if final := c.closed(); final != nil {
 		s.Closed = final.m.Reason

@@ -211,7 +211,7 @@ func TestVerifySignedNonsense(t *testing.T) {
 		},
 		"closed at another seq": {
 			func(t *testing.T, d *manifesttest.Delivery) { d.Next = 31; d.Final(t, schemas.ClosedByRelink) },
-			[]found{{manifest.Gap, schemas.FinalManifestName(exportOf, 30), 26, 30}},
+			[]found{{manifest.Gap, schemas.FinalManifestName(exportOf, 30, 0), 26, 30}},
 		},
 		"one object in two windows": {
 			func(t *testing.T, d *manifesttest.Delivery) {

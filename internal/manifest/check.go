@@ -66,10 +66,26 @@ func checkFinal(m schemas.Manifest) error {
 		return fmt.Errorf("a final manifest replaces no other")
 	}
 	switch m.Reason {
-	case schemas.ClosedByRetarget, schemas.ClosedByRelink, schemas.ClosedByExportDeleted, schemas.ClosedByIntegrationDeleted:
-		return nil
+	case schemas.ClosedByRetarget, schemas.ClosedByRelink, schemas.ClosedByExportDeleted, schemas.ClosedByIntegrationDeleted, schemas.ClosedByBackfillEnd:
+		return checkGivenUp(m.GivenUp)
 	}
 	return fmt.Errorf("its reason %q is unknown", m.Reason)
+}
+
+func checkGivenUp(ranges []schemas.GivenUp) error {
+	var last int64
+	for i, g := range ranges {
+		switch {
+		case g.Slug == "" || strings.Contains(g.Slug, "/"):
+			return fmt.Errorf("given up range %d has the slug %q", i+1, g.Slug)
+		case g.FirstSeq < 1 || g.LastSeq < g.FirstSeq || g.LastSeq > maxSeq:
+			return fmt.Errorf("given up range %d: %d to %d is no range of seq", i+1, g.FirstSeq, g.LastSeq)
+		case g.FirstSeq <= last:
+			return fmt.Errorf("given up range %d begins at seq %d, but the one before it ends at %d", i+1, g.FirstSeq, last)
+		}
+		last = g.LastSeq
+	}
+	return nil
 }
 
 func checkWindow(m schemas.Manifest) error {
@@ -78,6 +94,8 @@ func checkWindow(m schemas.Manifest) error {
 		return fmt.Errorf("%d to %d is no range of seq", m.FirstSeq, m.LastSeq)
 	case m.Backfill != nil && (m.FirstSeq < m.Backfill.FirstSeq || m.LastSeq > m.Backfill.LastSeq):
 		return fmt.Errorf("%d to %d is outside of its backfill, %d to %d", m.FirstSeq, m.LastSeq, m.Backfill.FirstSeq, m.Backfill.LastSeq)
+	case len(m.GivenUp) > 0:
+		return fmt.Errorf("a window gives nothing up, but this one has %d ranges", len(m.GivenUp))
 	case m.Reason != "":
 		return fmt.Errorf("a window has no reason to close, but this one has %q", m.Reason)
 	case m.RecordedFrom != nil && m.RecordedTo != nil && m.RecordedTo.Before(*m.RecordedFrom):

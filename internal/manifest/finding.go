@@ -39,6 +39,7 @@ const (
 	Reopened    Class = "reopened"  // windows follow the manifest that closed the chain
 	Replaced    Class = "replaced"  // another manifest says that this one is void
 	Excluded    Class = "excluded"  // by the export's filter
+	LeftOver    Class = "left_over" // of a delivery that was given up, as a final manifest says
 	Elsewhere   Class = "elsewhere" // the manifests name another place than where they were found
 )
 

@@ -77,12 +77,17 @@ func (a *audit) baseOf(key string) (base string, found bool) {
 	return "", found
 }
 
-// findUnlisted reports what no manifest that holds has listed.
+// findUnlisted reports what no manifest that holds has listed. What a final
+// manifest says was given up is in order, though no part of a delivery.
 func (a *audit) findUnlisted() {
+	finals := a.finals()
 	for key, o := range a.stored {
 		base, _ := a.baseOf(key)
 		name := strings.TrimPrefix(key, base)
 		if !a.bases[base] || o.listing == proven || o.listing == claimed || strings.HasPrefix(name, ownFolder+"/") {
+			continue
+		}
+		if a.isLeftOver(finals[base], key, name) {
 			continue
 		}
 		a.find(Finding{Class: UnlistedObject, Folder: base, Object: key, Message: unlistedBecause(name, o.listing)})
@@ -90,7 +95,7 @@ func (a *audit) findUnlisted() {
 	for key := range a.sealed {
 		signed := strings.TrimSuffix(key, schemas.SignatureSuffix)
 		if a.byKey[signed] == nil && !a.reported[signed] {
-			a.findOrphan(signed)
+			a.findOrphan(finals, signed)
 		}
 	}
 }
@@ -108,9 +113,12 @@ func unlistedBecause(name string, by listing) string {
 
 // findOrphan reports a signature without a manifest. It is written first, so
 // that alone shows no removal; what a manifest that follows names does.
-func (a *audit) findOrphan(key string) {
+func (a *audit) findOrphan(finals map[string][]*node, key string) {
 	place, _ := parseManifestKey(key)
 	if !a.wanted(place) {
+		return
+	}
+	if a.isLeftOverSignature(finals[place.base], key+schemas.SignatureSuffix, place) {
 		return
 	}
 	a.find(Finding{

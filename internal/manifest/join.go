@@ -128,6 +128,12 @@ func (a *audit) checkEnd(c *chain) {
 	last := c.last()
 	for _, final := range c.finals {
 		class, message := Closed, "The export delivers nothing after seq %d to this place (%s)."
+		switch {
+		case c.backfill != uuid.Nil:
+			message = "The backfill has ended before all of its range was delivered, after seq %d (%s)."
+		case final.place.last == 0:
+			message = "The export has left this place (%[2]s) before it had delivered anything to it."
+		}
 		if last > final.place.last {
 			class, message = Reopened, "The chain was closed after seq %d (%s), and windows follow: the export has come back to this place, or a window was given up here and delivered to another place."
 		}
@@ -166,7 +172,7 @@ func (a *audit) checkBackfill(c *chain) {
 	}
 	incomplete := func(first, last int64) {
 		if first <= last {
-			a.find(c.about(BackfillIncomplete, first, last, fmt.Sprintf("The backfill was to deliver the events from seq %d to %d as well. Unless it is running, or was canceled, manifests were removed: look for them among the bucket's former versions or backups.", first, last)))
+			a.find(c.about(BackfillIncomplete, first, last, fmt.Sprintf("The backfill was to deliver the events from seq %d to %d as well. Unless it is running, or ended where the service could not write any more, manifests were removed: look for them among the bucket's former versions or backups.", first, last)))
 		}
 	}
 	begin := c.windows[0]
@@ -174,7 +180,9 @@ func (a *audit) checkBackfill(c *chain) {
 	if begin.m.Previous == nil { // else the one before is reported
 		incomplete(all.FirstSeq, begin.place.first-1)
 	}
-	incomplete(c.last()+1, all.LastSeq)
+	if len(c.finals) == 0 { // else that tells where it ended
+		incomplete(c.last()+1, all.LastSeq)
+	}
 }
 
 // checkForks reports manifests that follow the same one, wherever they are:

@@ -45,7 +45,7 @@ func Seal(s *Signer, m schemas.Manifest) (schemas.SealedManifest, error) {
 // name is the manifest's name below its destination.
 func name(m schemas.Manifest) string {
 	if m.Kind == schemas.ManifestFinal {
-		return schemas.FinalManifestName(m.ExportID, m.LastSeq)
+		return schemas.FinalManifestName(m.ExportID, m.LastSeq, schemas.GivenUpTo(m.GivenUp, m.LastSeq))
 	}
 	return schemas.ManifestName(m.ExportID, m.FirstSeq, m.LastSeq)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
-var manifestKey = regexp.MustCompile(`^((?:.+/)?)` + schemas.ManifestFolder + `/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/([0-9]+)-([0-9]+|final)\.json$`)
+var manifestKey = regexp.MustCompile(`^((?:.+/)?)` + schemas.ManifestFolder + `/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/([0-9]+)-(?:([0-9]+)|final(?:-([0-9]+))?)\.json$`)
 
 // manifestPlace is what the key of a manifest tells.
 type manifestPlace struct {
@@ -18,6 +18,7 @@ type manifestPlace struct {
 	export      uuid.UUID
 	first, last int64 // final: first is 0
 	final       bool
+	givenUpTo   int64 // final: the last seq after last that was given up; 0: none was
 }
 
 // parseManifestKey reads `<base>/_manifests/<export>/<name>.json`.
@@ -30,16 +31,19 @@ func parseManifestKey(key string) (manifestPlace, bool) {
 	if err != nil {
 		return manifestPlace{}, false
 	}
-	place := manifestPlace{base: found[1], export: export, final: found[4] == "final"}
+	place := manifestPlace{base: found[1], export: export, final: found[4] == ""}
 	first, err := strconv.ParseInt(found[3], 10, 64)
 	if err != nil {
 		return manifestPlace{}, false
 	}
+	second := &place.last
 	if place.final {
-		place.last = first
+		place.last, second = first, &place.givenUpTo
 	} else {
 		place.first = first
-		if place.last, err = strconv.ParseInt(found[4], 10, 64); err != nil {
+	}
+	if number := found[4] + found[5]; number != "" { // one of them is empty
+		if *second, err = strconv.ParseInt(number, 10, 64); err != nil {
 			return manifestPlace{}, false
 		}
 	}
@@ -50,7 +54,7 @@ func parseManifestKey(key string) (manifestPlace, bool) {
 // name is the manifest's name below its base.
 func (p manifestPlace) name() string {
 	if p.final {
-		return schemas.FinalManifestName(p.export, p.last)
+		return schemas.FinalManifestName(p.export, p.last, p.givenUpTo)
 	}
 	return schemas.ManifestName(p.export, p.first, p.last)
 }

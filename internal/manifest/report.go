@@ -33,6 +33,7 @@ type Report struct {
 	Manifests int   `json:"manifests"` // that hold
 	Objects   int64 `json:"objects"`   // that were read and hold
 	Bytes     int64 `json:"bytes"`     // of those
+	LeftOver  int64 `json:"left_over"` // objects of deliveries that were given up, each in a finding
 	Outside   int64 `json:"outside"`   // objects of the source outside of every folder with manifests, not looked at
 }
 
@@ -55,6 +56,7 @@ type Chain struct {
 	Bytes         int64               `json:"bytes"` // as stored
 	RecordedFrom  *time.Time          `json:"recorded_from,omitempty"`
 	RecordedTo    *time.Time          `json:"recorded_to,omitempty"`
+	LeftOver      int64               `json:"left_over"`        // objects of deliveries that were given up
 	Closed        schemas.CloseReason `json:"closed,omitempty"` // if nothing follows the manifest that closed it
 	Verdict       Verdict             `json:"verdict"`
 }

@@ -88,6 +88,25 @@ func TestSealFinal(t *testing.T) {
 	sealed, err := manifest.Seal(newSigner(t, "a"), finalManifest())
 	require.NoError(t, err)
 	require.Equal(t, "a&b/_manifests/"+exportID.String()+"/000000000040-final.json", sealed.Key)
+	require.NotContains(t, string(sealed.Content), "given_up")
+
+	m := finalManifest()
+	m.GivenUp = []schemas.GivenUp{{Slug: "a", FirstSeq: 11, LastSeq: 20}, {Slug: "a", FirstSeq: 31, LastSeq: 40}}
+	before, err := manifest.Seal(newSigner(t, "a"), m)
+	require.NoError(t, err)
+	require.Equal(t, sealed.Key, before.Key, "what follows is delivered")
+	m.GivenUp = append(m.GivenUp, schemas.GivenUp{Slug: "a", FirstSeq: 41, LastSeq: 50})
+	sealed, err = manifest.Seal(newSigner(t, "a"), m)
+	require.NoError(t, err)
+	require.Equal(t, "a&b/_manifests/"+exportID.String()+"/000000000040-final-000000000050.json", sealed.Key)
+	var read schemas.Manifest
+	require.NoError(t, json.Unmarshal(sealed.Content, &read))
+	require.Equal(t, m, read)
+}
+
+// givesUp makes it a final manifest with these ranges.
+func givesUp(ranges ...schemas.GivenUp) func(*schemas.Manifest) {
+	return func(m *schemas.Manifest) { *m = finalManifest(); m.GivenUp = ranges }
 }
 
 // Nothing that does not add up is ever signed.
@@ -140,7 +159,7 @@ func TestSealRefusesWhatDoesNotAddUp(t *testing.T) {
 		"out of its backfill":     {func(m *schemas.Manifest) { m.Backfill = &schemas.BackfillRange{FirstSeq: 11, LastSeq: 39} }, "outside of its backfill"},
 		"previous is no manifest": {func(m *schemas.Manifest) { m.Previous.Key = "date=2026-03-01/a.ndjson" }, "not the key of a window's manifest"},
 		"previous in a folder":    {func(m *schemas.Manifest) { m.Previous.Key = "x/" + m.Previous.Key }, "below its destination"},
-		"previous is final":       {func(m *schemas.Manifest) { m.Previous.Key = schemas.FinalManifestName(exportID, 10) }, "window's manifest"},
+		"previous is final":       {func(m *schemas.Manifest) { m.Previous.Key = schemas.FinalManifestName(exportID, 10, 0) }, "window's manifest"},
 		"previous of another":     {func(m *schemas.Manifest) { m.Previous.Key = schemas.ManifestName(orgID, 1, 10) }, "another export's"},
 		"previous comes after":    {func(m *schemas.Manifest) { m.Previous.Key = schemas.ManifestName(exportID, 1, 11) }, "begins at seq 11"},
 		"previous has no hash":    {func(m *schemas.Manifest) { m.Previous.SHA256 = "" }, "SHA-256"},
@@ -150,7 +169,16 @@ func TestSealRefusesWhatDoesNotAddUp(t *testing.T) {
 		}, "delivers nothing"},
 		"final without a reason": {func(m *schemas.Manifest) { *m = finalManifest(); m.Reason = "" }, `reason "" is unknown`},
 		"final that replaces":    {func(m *schemas.Manifest) { *m = finalManifest(); m.Replaces = m.Previous }, "replaces no other"},
-		"final below zero":       {func(m *schemas.Manifest) { *m = finalManifest(); m.LastSeq = -1 }, "last seq is -1"},
+		"window that gives up":   {func(m *schemas.Manifest) { m.GivenUp = []schemas.GivenUp{{Slug: "a", FirstSeq: 41, LastSeq: 50}} }, "gives nothing up"},
+		"given up, no slug":      {givesUp(schemas.GivenUp{FirstSeq: 41, LastSeq: 50}), `slug ""`},
+		"given up, a folder":     {givesUp(schemas.GivenUp{Slug: "a/b", FirstSeq: 41, LastSeq: 50}), `slug "a/b"`},
+		"given up from zero":     {givesUp(schemas.GivenUp{Slug: "a", LastSeq: 50}), "no range"},
+		"given up upside down":   {givesUp(schemas.GivenUp{Slug: "a", FirstSeq: 51, LastSeq: 50}), "no range"},
+		"given up beyond all":    {givesUp(schemas.GivenUp{Slug: "a", FirstSeq: 51, LastSeq: 1<<63 - 1}), "no range"},
+		"given up in disorder": {
+			givesUp(schemas.GivenUp{Slug: "a", FirstSeq: 41, LastSeq: 50}, schemas.GivenUp{Slug: "a", FirstSeq: 50, LastSeq: 60}), "the one before it ends at 50",
+		},
+		"final below zero": {func(m *schemas.Manifest) { *m = finalManifest(); m.LastSeq = -1 }, "last seq is -1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

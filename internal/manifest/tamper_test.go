@@ -315,10 +315,10 @@ func TestTampering(t *testing.T) {
 					Destination: forged.Destination, LastSeq: 100, Reason: schemas.ClosedByRetarget,
 				})
 				require.NoError(t, err)
-				d.Store[schemas.FinalManifestName(d.ExportID, 100)] = sealed.Content
-				d.Store[schemas.FinalManifestName(d.ExportID, 100)+".jws"] = []byte(sealed.Signature)
+				d.Store[schemas.FinalManifestName(d.ExportID, 100, 0)] = sealed.Content
+				d.Store[schemas.FinalManifestName(d.ExportID, 100, 0)+".jws"] = []byte(sealed.Signature)
 			},
-			[]found{{manifest.UnknownKey, schemas.FinalManifestName(whole.ExportID, 100), 0, 100}},
+			[]found{{manifest.UnknownKey, schemas.FinalManifestName(whole.ExportID, 100, 0), 0, 100}},
 			manifest.StatusManifests,
 		},
 	} {

@@ -81,7 +81,7 @@ const (
 // Verify checks everything that is delivered to the source: that manifests are
 // signed by the service and follow each other without a gap, that each listed
 // object is there and has the bytes and rows that were signed, and that there
-// is no other object. Nothing of what the source holds is believed before it
+// is no other object, but for what a final manifest says was given up. Nothing of what the source holds is believed before it
 // is proven. Any folder above the deliveries can be the source.
 //
 // Memory does not grow with the size of objects, and by some hundred bytes for
@@ -124,7 +124,8 @@ type audit struct {
 	nodes []*node          // manifests, sorted by key
 	byKey map[string]*node // the same
 
-	chains []*chain
+	chains  []*chain
+	chainOf map[chainID]*chain // the same
 
 	mu       sync.Mutex // for what follows
 	findings []Finding
@@ -219,6 +220,7 @@ func (a *audit) report() Report {
 		if len(c.windows)+len(c.finals) > 0 {
 			r.Chains = append(r.Chains, c.summary())
 		}
+		r.LeftOver += c.leftOver
 	}
 	for id, count := range a.signed {
 		r.Keys = append(r.Keys, KeyUse{ID: id, Manifests: count})

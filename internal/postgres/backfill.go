@@ -80,7 +80,8 @@ func (t *Tx) AdvanceBackfill(ctx context.Context, id uuid.UUID, seq int64) error
 
 // EndBackfill gives a running backfill its outcome, and the operation that
 // asked for it with it: anything but success is a failure for the reason that
-// message gives. One that has ended already keeps the outcome it has.
+// message gives, and its chain is to be closed where it ends. One that has ended
+// already keeps the outcome it has.
 func (t *Tx) EndBackfill(ctx context.Context, id uuid.UUID, status schemas.BackfillStatus, message string) error {
 	const attempt = "end a backfill"
 	if status == schemas.BackfillRunning {
@@ -98,6 +99,8 @@ func (t *Tx) EndBackfill(ctx context.Context, id uuid.UUID, status schemas.Backf
 	outcome := schemas.OperationFailed
 	if status == schemas.BackfillSucceeded {
 		outcome = schemas.OperationSucceeded
+	} else if err := t.closeBackfill(ctx, id); err != nil {
+		return err
 	}
 	_, err = t.exec(ctx, attempt, `
 		UPDATE operation SET status = $2, error = $3, ended_at = now()

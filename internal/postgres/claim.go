@@ -118,7 +118,7 @@ const dropReleased = `
 		WHERE b.org_id = c.org_id AND b.status = 'running' AND b.destination = c.destination)
 	AND NOT EXISTS (
 		SELECT FROM export_closing AS d
-		WHERE d.integration_id = c.integration_id AND d.settled_at IS NULL AND d.destination = c.destination)`
+		WHERE d.integration_id = c.integration_id AND d.settled_at IS NULL AND starts_with(d.destination, c.destination))` // a backfill's is below
 
 // DropReleasedClaims frees the places that were given up while something was
 // still to be written there, once that has ended.

@@ -11,29 +11,37 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
-// Closing is a chain of manifests that is to be ended with a final one, in a
-// place that its export has left.
+// Closing is a chain of manifests that is to be ended with a final one: in a
+// place that its export has left, or of a backfill that has ended early.
 type Closing struct {
 	ID            uuid.UUID
 	OrgID         uuid.UUID
 	ExportID      uuid.UUID
-	IntegrationID uuid.UUID // under which the place was written to
+	BackfillID    *uuid.UUID // nil: the export's live deliveries
+	IntegrationID uuid.UUID  // under which the place was written to
 	Destination   schemas.Destination
+	Folder        string // of the backfill, below the destination's
 	Reason        schemas.CloseReason
 	Sealed        *schemas.SealedManifest // nil before SealClosing
 	Busy          bool                    // a run is still delivering there, so the chain may go on
+}
+
+// Place is the folder that the chain is in.
+func (c Closing) Place() schemas.Destination {
+	return schemas.Window{Destination: c.Destination, Folder: c.Folder}.Place()
 }
 
 // RequestClosing notes that an export leaves the place that it writes to, so
 // that the chain of its live windows is ended there. The export is given as it
 // was before: with the integration and the destination that it leaves.
 //
-// Nothing is noted when there is no chain that could be ended: nothing with a
-// manifest was delivered there, the chain has been ended since, or that is
-// noted already. A run that is under way there may begin a chain. If it then
-// delivers nothing, LastManifest is ErrNotFound, and the closing is to be
-// settled as it is. The export stays locked until the transaction ends, so that
-// no run begins there unseen; one that does not exist is ErrNotFound.
+// Nothing is noted when there is nothing that a final manifest could tell:
+// nothing was delivered there with a manifest, nor begun and given up, or that
+// has been told since, or is noted already. A run that is under way there may
+// begin a chain. If it then writes nothing, ChainEnd is ErrNotFound, and the
+// closing is to be settled as it is. The export stays locked until the
+// transaction ends, so that no run begins there unseen; one that does not exist
+// is ErrNotFound.
 func (t *Tx) RequestClosing(ctx context.Context, e schemas.Export, reason schemas.CloseReason) error {
 	const attempt = "request the closing of a chain"
 	id, err := uuid.NewV7()
@@ -43,14 +51,14 @@ func (t *Tx) RequestClosing(ctx context.Context, e schemas.Export, reason schema
 	if err := t.scan(ctx, attempt, []any{&e.ID}, `SELECT id FROM export WHERE id = $1 FOR UPDATE`, e.ID); err != nil {
 		return err
 	}
-	last, _, err := t.LastManifest(ctx, e.ID, e.Destination)
+	end, err := t.ChainEnd(ctx, Closing{ExportID: e.ID, IntegrationID: e.IntegrationID, Destination: e.Destination}, true)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("%s: %w", attempt, err)
 	}
-	delivered := err == nil
-	// The final manifest's key tells which window it closes; by times alone, a
-	// window that was delivered while a closing was under way could be missed.
-	final := e.Destination.Key(schemas.FinalManifestName(e.ID, last.LastSeq))
+	begun := err == nil
+	// The final manifest's key tells which windows it tells of; by times alone, one
+	// that was delivered, or given up, while a closing was under way could be missed.
+	final := e.Destination.Key(schemas.FinalManifestName(e.ID, end.LastSeq, schemas.GivenUpTo(end.GivenUp, end.LastSeq)))
 	_, err = t.exec(ctx, attempt, `
 		INSERT INTO export_closing (id, org_id, export_id, integration_id, destination, reason)
 		SELECT $2, e.org_id, e.id, $3, $4, $5 FROM export AS e
@@ -61,9 +69,34 @@ func (t *Tx) RequestClosing(ctx context.Context, e schemas.Export, reason schema
 				  AND c.manifest_key = $7)
 			OR `+deliversTo("e.id", "$4")+`)
 		ON CONFLICT (export_id, destination) WHERE settled_at IS NULL DO NOTHING`,
-		e.ID, id, e.IntegrationID, asURL(&e.Destination), reason, delivered, final)
+		e.ID, id, e.IntegrationID, asURL(&e.Destination), reason, begun, final)
 	return err
 }
+
+// closeBackfill notes that a backfill has ended before its end, so that its
+// chain is ended, too. Nothing is noted unless a run of it has begun to write,
+// nor when its integration is gone and nobody could end it. A closing of a
+// backfill is told from one of live deliveries by its place, which is the
+// backfill's own.
+func (t *Tx) closeBackfill(ctx context.Context, backfill uuid.UUID) error {
+	const attempt = "request the closing of a backfill"
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("%s: make an ID: %w", attempt, err)
+	}
+	_, err = t.exec(ctx, attempt, `
+		INSERT INTO export_closing (id, org_id, export_id, integration_id, destination, reason)
+		SELECT $2, b.org_id, b.export_id, i.id, `+placeOfBackfill+`, $3
+		FROM export_backfill AS b JOIN export AS e ON e.id = b.export_id JOIN integration AS i ON i.id = e.integration_id
+		WHERE b.id = $1 AND i.status <> 'deleted' AND EXISTS (
+			SELECT FROM export_run AS r JOIN export_window AS w ON w.id = r.window_id
+			WHERE r.export_id = b.export_id AND w.backfill_id = b.id AND (r.attempts > 0 OR r.status = 'running'))
+		ON CONFLICT (export_id, destination) WHERE settled_at IS NULL DO NOTHING`, backfill, id, schemas.ClosedByBackfillEnd)
+	return err
+}
+
+// placeOfBackfill is the URL of the folder that a backfill b delivers to.
+const placeOfBackfill = `b.destination || b.folder || '/'`
 
 // deliversTo is the condition that a run of an export is delivering new events
 // to a destination.
@@ -78,14 +111,19 @@ func deliversTo(export, destination string) string {
 func (t *Tx) OpenClosings(ctx context.Context, integration uuid.UUID) ([]Closing, error) {
 	return queryAll(ctx, t, "list open closings", func(row pgx.CollectableRow) (c Closing, err error) {
 		var sealed sealedColumns
-		err = row.Scan(&c.ID, &c.OrgID, &c.ExportID, &c.IntegrationID, asURL(&c.Destination), &c.Reason,
+		err = row.Scan(&c.ID, &c.OrgID, &c.ExportID, &c.BackfillID, &c.IntegrationID, asURL(&c.Destination), &c.Folder, &c.Reason,
 			&sealed.key, &sealed.sha256, &sealed.content, &sealed.signature, &c.Busy)
 		c.Sealed = sealed.manifest()
 		return c, err
 	}, `
-		SELECT c.id, c.org_id, c.export_id, c.integration_id, c.destination, c.reason,
-			c.manifest_key, c.manifest_sha256, c.manifest_content, c.manifest_signature, `+deliversTo("c.export_id", "c.destination")+`
-		FROM export_closing AS c WHERE c.integration_id = $1 AND c.settled_at IS NULL ORDER BY c.id`, integration)
+		SELECT c.id, c.org_id, c.export_id, b.id, c.integration_id, coalesce(b.destination, c.destination), coalesce(b.folder, ''), c.reason,
+			c.manifest_key, c.manifest_sha256, c.manifest_content, c.manifest_signature,
+			`+deliversTo("c.export_id", "c.destination")+` OR EXISTS (
+				SELECT FROM export_run AS r JOIN export_window AS w ON w.id = r.window_id
+				WHERE r.export_id = c.export_id AND r.status = 'running' AND w.backfill_id = b.id)
+		FROM export_closing AS c
+		LEFT JOIN export_backfill AS b ON b.export_id = c.export_id AND `+placeOfBackfill+` = c.destination
+		WHERE c.integration_id = $1 AND c.settled_at IS NULL ORDER BY c.id`, integration)
 }
 
 // closingHead is how long a closing is left to whoever asked for it.
@@ -141,21 +179,3 @@ func (t *Tx) AbandonClosings(ctx context.Context, integration uuid.UUID, failure
 const settleClosings = `
 	UPDATE export_closing SET settled_at = now(), error = $2, manifest_content = NULL, manifest_signature = NULL
 	WHERE settled_at IS NULL AND `
-
-// LastManifest is the last live window that an export has delivered to a
-// destination with a manifest, and that manifest, which lies in the same place.
-// Before the first one it is ErrNotFound.
-func (t *Tx) LastManifest(ctx context.Context, export uuid.UUID, at schemas.Destination) (schemas.Window, schemas.ManifestRef, error) {
-	var id uuid.UUID
-	var ref schemas.ManifestRef
-	err := t.scan(ctx, "find the last manifest", []any{&id, &ref.Key, &ref.SHA256}, `
-		SELECT w.id, w.manifest_key, w.manifest_sha256 FROM export_window AS w
-		WHERE `+chain(nil)+` AND w.destination = $3 AND w.delivered_at IS NOT NULL AND w.manifest_key IS NOT NULL
-		ORDER BY w.first_seq DESC LIMIT 1`, export, nil, asURL(&at))
-	if err != nil {
-		return schemas.Window{}, schemas.ManifestRef{}, err
-	}
-	ref.Key = at.Below(ref.Key)
-	w, err := t.Window(ctx, id)
-	return w, ref, err
-}

@@ -116,7 +116,7 @@ func TestRowsCannotPointIntoAnotherOrg(t *testing.T) {
 			return err
 		},
 		"manifest": func(tx *postgres.Tx) error {
-			_, _, err := tx.LastManifest(ctx, e.ID, e.Destination)
+			_, err := tx.ChainEnd(ctx, closingOf(e), true)
 			return err
 		},
 		"applied": func(tx *postgres.Tx) error { return tx.MarkApplied(ctx, e.ID, 1) },

@@ -79,11 +79,12 @@ func (t *Tx) CancelLinkedRuns(ctx context.Context, integration uuid.UUID) error 
 
 // BeginWriting notes the n-th attempt of a running run to write its window, and
 // returns the parts that are settled already, by this run or an earlier one.
-// The run's numbers count those as well.
+// The run's numbers count those as well. Nothing may be written before: a window
+// of which no run has an attempt has left nothing anywhere; see ChainEnd.
 func (t *Tx) BeginWriting(ctx context.Context, run uuid.UUID, attempt int) ([]schemas.Object, error) {
 	var window uuid.UUID
 	err := t.scan(ctx, "begin to write a window", []any{&window}, `
-		UPDATE export_run AS r SET attempts = greatest(r.attempts, $2), (settled, objects, rows, excluded, expired, bytes) = (
+		UPDATE export_run AS r SET attempts = greatest(r.attempts, $2, 1), (settled, objects, rows, excluded, expired, bytes) = (
 			SELECT count(*), count(*) FILTER (WHERE o.key <> ''), coalesce(sum(o.rows), 0), coalesce(sum(o.excluded), 0),
 				coalesce(sum(o.expired), 0), coalesce(sum(o.bytes), 0)
 			FROM export_object AS o WHERE o.window_id = r.window_id)

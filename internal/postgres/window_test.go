@@ -161,9 +161,9 @@ func TestAWindowIsSealedOnce(t *testing.T) {
 	require.Nil(t, sealed(), "the place has it")
 	require.ErrorIs(t, seal(second), postgres.ErrNotFound)
 	b.in(func(tx *postgres.Tx) {
-		_, ref, err := tx.LastManifest(ctx, e.ID, e.Destination)
+		end, err := tx.ChainEnd(ctx, closingOf(e), true)
 		require.NoError(t, err)
-		require.Equal(t, schemas.ManifestRef{Key: first.Key, SHA256: first.SHA256}, ref)
+		require.Equal(t, &schemas.ManifestRef{Key: first.Key, SHA256: first.SHA256}, end.Previous)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ type Delivery struct {
 	Compression schemas.Compression
 	Filter      *schemas.Filter
 	Replaces    *schemas.ManifestRef // by the next window
+	GivenUp     []schemas.GivenUp    // of the final manifests
 
 	// Encode makes an object; the function of that name unless it is set.
 	Encode func(t testing.TB, format schemas.Format, compression schemas.Compression, first, last int64) []byte
@@ -89,7 +91,7 @@ func New(t testing.TB, store Store) *Delivery {
 // folder of the store.
 func (d *Delivery) Place(at schemas.Destination, folder string) *Delivery {
 	next := *d
-	next.Destination, next.Folder = at, folder
+	next.Destination, next.Folder, next.GivenUp = at, folder, nil
 	if next.Previous != nil && next.Previous.Destination == (schemas.Destination{}) {
 		previous := *next.Previous
 		previous.Destination = d.Destination
@@ -106,7 +108,7 @@ func (d *Delivery) BackfillOf(id uuid.UUID, first, last int64) *Delivery {
 	next.Destination.Prefix = d.Destination.Key(folder)
 	next.Folder = d.Folder + folder + "/"
 	next.Backfill = &schemas.BackfillRange{ID: id, FirstSeq: first, LastSeq: last}
-	next.Next, next.Previous = first, nil
+	next.Next, next.Previous, next.GivenUp = first, nil, nil
 	return &next
 }
 
@@ -131,13 +133,30 @@ func (d *Delivery) Window(t testing.TB, parts ...Part) string {
 	return d.Folder + d.Previous.Key
 }
 
+// GiveUp begins to deliver the next events and gives that up: it writes their
+// objects and no manifest, and final manifests tell of it. The next window has
+// the same events.
+func (d *Delivery) GiveUp(t testing.TB, parts ...Part) {
+	t.Helper()
+	again := *d
+	for _, part := range parts {
+		again.part(t, part)
+	}
+	d.GivenUp = append(slices.Clone(d.GivenUp), schemas.GivenUp{Slug: d.Slug, FirstSeq: d.Next, LastSeq: again.Next - 1})
+}
+
 // Final closes the chain and returns the key of the manifest in the store.
 func (d *Delivery) Final(t testing.TB, reason schemas.CloseReason) string {
 	t.Helper()
 	m := d.manifest(schemas.ManifestFinal)
-	m.LastSeq, m.Reason = d.Next-1, reason
+	m.Reason, m.GivenUp = reason, d.GivenUp
+	if d.Previous == nil || d.Previous.Destination != (schemas.Destination{}) {
+		m.Previous = nil // nothing was delivered here
+	} else {
+		m.LastSeq = d.Next - 1
+	}
 	d.seal(t, m)
-	return d.Folder + schemas.FinalManifestName(d.ExportID, m.LastSeq)
+	return d.Folder + schemas.FinalManifestName(d.ExportID, m.LastSeq, schemas.GivenUpTo(m.GivenUp, m.LastSeq))
 }
 
 func (d *Delivery) manifest(kind schemas.ManifestKind) schemas.Manifest {
