@@ -14,8 +14,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/auditferry/auditferry/dev/actor"
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -24,9 +22,12 @@ import (
 // are read from the stores with root keys, past the product.
 func (p *play) audit(ctx context.Context, o *org, r *Result) error {
 	recorded := o.acknowledged()
-	ledger := map[uuid.UUID]listing{}
 	r.Events += recorded
 	for _, f := range o.ferries {
+		found, err := p.prove(ctx, o, f, r)
+		if err != nil {
+			return err
+		}
 		for _, e := range f.exports {
 			listed, err := o.listed(ctx, e)
 			if err != nil {
@@ -36,7 +37,9 @@ func (p *play) audit(ctx context.Context, o *org, r *Result) error {
 			for _, object := range listed {
 				sum.rows += object.Rows
 			}
-			ledger[e.id] = sum
+			if found.proven[e.id] != sum {
+				r.fail("%s, %s: the manifests list %+v, the ledger %+v", o.name, e.name, found.proven[e.id], sum)
+			}
 			t := newTally(o.name, recorded)
 			for _, object := range listed {
 				if err := p.read(ctx, o.folder(f.cloud, 0), object, t); err != nil {
@@ -66,18 +69,23 @@ func (p *play) audit(ctx context.Context, o *org, r *Result) error {
 			if err != nil {
 				return err
 			}
-			r.Unlisted += unlisted
+			for _, key := range unlisted {
+				if !found.told[key] {
+					r.Unlisted++
+					r.fail("%s, %s: %s is not listed, and an auditor does not see it", o.name, e.name, key)
+				}
+			}
 			for _, twin := range twins {
 				r.fail("%s, %s: %s is not listed, and its events are listed at the same place", o.name, e.name, twin)
 			}
 		}
 	}
-	return p.prove(ctx, o, ledger, r)
+	return nil
 }
 
 // listed is what an export says it has delivered, in order: the objects of the
 // runs that succeeded. Only these count. A run that failed may have left others
-// at a place that its export has moved away from since.
+// at a place that its export has moved away from since; see prove.
 func (o *org) listed(ctx context.Context, e *export) ([]schemas.Object, error) {
 	at := fmt.Sprintf("/v1/exports/%s/runs", e.id)
 	runs, err := pages[schemas.Run](ctx, o.client, at)
@@ -204,10 +212,10 @@ func (t *tally) add(requestID string) {
 	t.times[n]++
 }
 
-// unlisted counts an export's objects in all places that are not listed, and
-// names those whose events are listed in another object of the same place:
+// unlisted names an export's objects in all places that are not listed, and of
+// them those whose events are listed in another object of the same place:
 // whoever reads that place would find them twice.
-func (p *play) unlisted(ctx context.Context, o *org, f *ferry, slug string, listed []schemas.Object) (n int, twins []string, err error) {
+func (p *play) unlisted(ctx context.Context, o *org, f *ferry, slug string, listed []schemas.Object) (unlisted, twins []string, err error) {
 	known := make(map[string]bool, len(listed))
 	for _, object := range listed {
 		known[object.Key] = true
@@ -216,7 +224,7 @@ func (p *play) unlisted(ctx context.Context, o *org, f *ferry, slug string, list
 		at := o.folder(f.cloud, place)
 		objects, err := p.stack.Objects(ctx, at)
 		if err != nil {
-			return n, twins, err
+			return nil, nil, err
 		}
 		for _, object := range objects {
 			name := object.Key[strings.LastIndex(object.Key, "/")+1:]
@@ -224,17 +232,17 @@ func (p *play) unlisted(ctx context.Context, o *org, f *ferry, slug string, list
 			if !ours || known[object.Key] {
 				continue
 			}
-			n++
+			unlisted = append(unlisted, object.Key)
 			var first, last int64
 			if _, err := fmt.Sscanf(extent, "%d-%d.", &first, &last); err != nil {
-				return n, twins, fmt.Errorf("the name of %s tells no range of seq: %w", object.Key, err)
+				return nil, nil, fmt.Errorf("the name of %s tells no range of seq: %w", object.Key, err)
 			}
 			if overlapping(listed, at.Key(""), first, last) {
 				twins = append(twins, object.Key)
 			}
 		}
 	}
-	return n, twins, nil
+	return unlisted, twins, nil
 }
 
 // overlapping tells whether a listed object in the folder has one of the seqs.

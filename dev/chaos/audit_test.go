@@ -166,6 +166,7 @@ func TestResultsAreNotBetterThanTheirParts(t *testing.T) {
 	for name, wrong := range map[string]Result{
 		"lost":       {Lost: 1},
 		"doubled":    {Doubled: 1},
+		"unlisted":   {Unlisted: 1},
 		"operations": {OperationsOpen: 1},
 		"mails":      {MailsUnexplained: 1},
 		"failures":   {Failures: []string{"not settled"}},

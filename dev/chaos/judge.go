@@ -40,6 +40,9 @@ func (p *play) judge(ctx context.Context) (Result, error) {
 			return r, err
 		}
 	}
+	if err := p.closings(ctx, &r); err != nil {
+		return r, err
+	}
 	var err error
 	if r.OperationsOpen, r.OperationsFailed, err = p.operations(ctx); err != nil {
 		return r, err
@@ -56,7 +59,8 @@ func (p *play) judge(ctx context.Context) (Result, error) {
 }
 
 // settle resumes every export and waits until all have delivered what was
-// acknowledged, every operation has ended, and no mail is on its way.
+// acknowledged, every operation has ended, every chain is closed where its
+// export has left, and no mail is on its way.
 func (p *play) settle(ctx context.Context) error {
 	for _, o := range p.orgs {
 		for _, f := range o.ferries {
@@ -91,7 +95,8 @@ func (p *play) resumeForGood(ctx context.Context, o *org, e *export) error {
 	})
 }
 
-// awaitEnds waits until no operation is open and no mail is on its way.
+// awaitEnds waits until no operation and no closing is open and no mail is on its
+// way.
 func (p *play) awaitEnds(ctx context.Context) error {
 	server, err := temporal.DialContext(ctx, temporal.Options{HostPort: p.stack.Temporal.Address, Logger: quiet{}})
 	if err != nil {
@@ -105,6 +110,14 @@ func (p *play) awaitEnds(ctx context.Context) error {
 		}
 		if open > 0 {
 			return fmt.Sprintf("%d operations to end", open), nil
+		}
+		if err := p.query(ctx, func(conn *pgx.Conn) error {
+			return conn.QueryRow(ctx, `SELECT count(*) FROM export_closing WHERE settled_at IS NULL`).Scan(&open)
+		}); err != nil {
+			return "", err
+		}
+		if open > 0 {
+			return fmt.Sprintf("%d chains to be closed", open), nil
 		}
 		mails, err := server.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
 			Query: fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running'", schemas.WorkflowNotice),
@@ -137,6 +150,22 @@ func (p *play) quiesce(ctx context.Context) error {
 			return "", err
 		}
 		return fmt.Sprintf("%d runs to end", running), nil
+	})
+}
+
+// closings reports the chains that could not be closed.
+func (p *play) closings(ctx context.Context, r *Result) error {
+	return p.query(ctx, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, `SELECT export_id::text, destination, error FROM export_closing WHERE error <> ''`)
+		if err != nil {
+			return err
+		}
+		var export, place, why string
+		_, err = pgx.ForEachRow(rows, []any{&export, &place, &why}, func() error {
+			r.fail("the chain of export %s in %s was not closed: %s", export, place, why)
+			return nil
+		})
+		return err
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 // Result is what was done and what was found. Every number is of the whole
 // play.
 type Result struct {
-	OK   bool   `json:"ok"` // nothing lost, doubled or open, and no Failures
+	OK   bool   `json:"ok"` // nothing lost, doubled, unlisted or open, and no Failures
 	Seed uint64 `json:"seed"`
 
 	Kills      int            `json:"kills"` // with SIGKILL
@@ -33,7 +33,8 @@ type Result struct {
 	Exports   int `json:"exports"`   // deleted ones included
 	Objects   int `json:"objects"`   // listed
 	Manifests int `json:"manifests"` // signed, whole, and in one chain per export and place
-	Unlisted  int `json:"unlisted"`  // objects of failed runs whose export was moved or deleted before the next one
+	LeftOver  int `json:"left_over"` // of deliveries that a move or a delete has ended, as final manifests say
+	Unlisted  int `json:"unlisted"`  // objects that no manifest lists, nor gives up
 
 	Lost             int            `json:"lost"`    // acknowledged events that a live export does not list
 	Doubled          int            `json:"doubled"` // events that one export lists again, or that nobody reported
@@ -72,7 +73,7 @@ func (r *Result) fail(format string, args ...any) {
 
 func (r *Result) conclude(took time.Duration) {
 	r.DurationSeconds = took.Round(time.Second).Seconds()
-	r.OK = len(r.Failures) == 0 && r.Lost == 0 && r.Doubled == 0 && r.OperationsOpen == 0 && r.MailsUnexplained == 0
+	r.OK = len(r.Failures) == 0 && r.Lost == 0 && r.Doubled == 0 && r.Unlisted == 0 && r.OperationsOpen == 0 && r.MailsUnexplained == 0
 }
 
 // Print writes the result as tables.
@@ -107,7 +108,8 @@ func (r Result) Print(out io.Writer) error {
 	row("rows delivered", r.Delivered, fmt.Sprintf("by %d exports in %d objects", r.Exports, r.Objects))
 	row("  of them during the play", r.DeliveredInPlay, fmt.Sprintf("in %d runs", r.RunsInPlay))
 	row("manifests verified", r.Manifests)
-	row("objects in no list", r.Unlisted, "of failed runs whose export was moved or deleted")
+	row("objects left over", r.LeftOver, "of deliveries that a move or a delete has ended")
+	row("objects in no list", r.Unlisted)
 	row("lost", r.Lost)
 	row("doubled", r.Doubled)
 	row("operations open", r.OperationsOpen)
