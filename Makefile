@@ -12,7 +12,7 @@ help: ## List the targets
 
 .PHONY: setup
 setup: ## Get everything that development needs (minutes the first time, then nothing)
-	@$(TOOL) temporal versitygw fake-gcs-server azurite maildev oidc-provider toxiproxy postgres > /dev/null
+	@$(TOOL) temporal versitygw fake-gcs-server azurite maildev oidc-provider toxiproxy postgres chromium > /dev/null
 	@$(GO) mod download
 
 .PHONY: dev

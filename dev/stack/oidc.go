@@ -28,10 +28,11 @@ type OIDCServer struct {
 
 // OIDCUser is a person who can log in.
 type OIDCUser struct {
-	Login string                     `json:"login"`
-	Name  string                     `json:"name"`
-	Email string                     `json:"email"`
-	Orgs  map[uuid.UUID]schemas.Role `json:"orgs"` // what the person is in which org
+	Login    string                     `json:"login"`
+	Name     string                     `json:"name"`
+	Email    string                     `json:"email"`
+	Orgs     map[uuid.UUID]schemas.Role `json:"orgs"` // what the person is in which org
+	Operator bool                       `json:"operator,omitempty"`
 }
 
 // SetUsers replaces the people who can log in. It holds from the next login
