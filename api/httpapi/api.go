@@ -72,10 +72,27 @@ func New(o Options) (http.Handler, error) {
 	}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.metrics = newMetrics(a.registry)
-	return a.router(o.TrustedProxies)
+	router, err := a.router(o.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	return headAsGet(router), nil
 }
 
-func (a *api) router(proxies []string) (http.Handler, error) {
+// headAsGet answers HEAD wherever there is GET. The server itself leaves the
+// body out.
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			asked := *r
+			asked.Method = http.MethodGet
+			r = &asked
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (a *api) router(proxies []string) (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode)
 	router := gin.New()
 	router.HandleMethodNotAllowed = true
