@@ -168,7 +168,11 @@ func scheduleText(s schemas.Schedule) string {
 		if err != nil {
 			return "every " + s.Every
 		}
-		text = "every " + strings.TrimPrefix(span(every), "1 ")
+		text = span(every)
+		if only := strings.TrimPrefix(text, "1 "); !strings.Contains(only, " ") {
+			text = only // every hour, but every 1 hour 30 minutes
+		}
+		text = "every " + text
 	case schemas.ScheduleDaily:
 		text = "every day at " + s.At + " " + zone
 	case schemas.ScheduleWeekly:
@@ -180,8 +184,8 @@ func scheduleText(s schemas.Schedule) string {
 	default:
 		text = "cron " + s.Cron + " " + zone
 	}
-	if s.Jitter != "" && s.Jitter != "0s" {
-		text += ", up to " + s.Jitter + " later"
+	if jitter, err := time.ParseDuration(s.Jitter); err == nil && jitter > 0 {
+		text += ", up to " + span(jitter) + " later"
 	}
 	return text
 }
