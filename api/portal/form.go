@@ -131,6 +131,12 @@ func (p *Portal) submit(v *visit, f formPage) {
 		v.c.Redirect(http.StatusSeeOther, next)
 		return
 	}
+	p.again(v, f, sent, err)
+}
+
+// again shows a form once more, with what was typed and what is wrong with it.
+// Errors that are about something else get a page of their own.
+func (p *Portal) again(v *visit, f formPage, sent *form, err error) {
 	status, refused := sent.refuse(err)
 	switch {
 	case errors.Is(err, errAgain):
@@ -142,7 +148,7 @@ func (p *Portal) submit(v *visit, f formPage) {
 		return
 	}
 	sent.Key = uuid.NewString() // what is sent next is another request
-	shown, err := f.show(ctx, v, sent)
+	shown, err := f.show(v.c.Request.Context(), v, sent)
 	if err != nil {
 		p.fail(v, err)
 		return

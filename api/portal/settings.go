@@ -15,14 +15,16 @@ var settingsCrumbs = []crumb{{Title: "Administration"}, {Title: "Account"}, {Tit
 
 // memberSections is the menu of an organization.
 func memberSections(v *visit) []section {
-	return []section{
+	sections := []section{
 		{"settings", "Audit logging", v.path("audit-logging")},
 		{"exports", "Scheduled exports", v.path("exports")},
 		{"ledger", "Ledger", v.path("ledger")},
 		{"events", "Events", v.path("events")},
-		{"keys", "API keys", v.path("api-keys")},
-		{"notices", "Notices", v.path("notices")},
 	}
+	if v.admin() { // to viewers the service shows no keys
+		sections = append(sections, section{"keys", "API keys", v.path("api-keys")})
+	}
+	return append(sections, section{"notices", "Members’ mails", v.path("notices")})
 }
 
 func (p *Portal) registerSettings(pages gin.IRouter) {

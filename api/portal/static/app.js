@@ -110,7 +110,11 @@ function fill(dialog, page) {
 async function openDialog(url) {
   const dialog = document.createElement('dialog');
   document.body.append(dialog);
-  dialog.addEventListener('close', () => dialog.remove());
+  dialog.addEventListener('close', () => {
+    const then = dialog.querySelector('[data-then]')?.dataset.then; // the page below does not know yet what was done
+    dialog.remove();
+    if (then) location.assign(then);
+  });
   dialog.addEventListener('click', (event) => {
     if (event.target.closest('[data-close]')) {
       event.preventDefault();
