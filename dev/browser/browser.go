@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -70,20 +72,30 @@ type Look struct {
 // Person is somebody before a window of their own: with cookies that nobody
 // else has.
 type Person struct {
+	*window
 	Site string // the portal's URL, without a slash at its end
 
-	ctx  context.Context
-	stop func()
-	axe  string
+	within string // see In
+}
+
+// window is what the browser knows of a person's window.
+type window struct {
+	site      string
+	noScripts bool
+	ctx       context.Context
+	stop      func()
+	axe       string
 
 	mu         sync.Mutex
 	complaints []string
+	expected   []int // statuses that are no reason to complain
+	received   int64 // bytes since the last call of Received
 }
 
 // Open opens a window on the portal at site. Close closes it.
 func (b *Browser) Open(site string, look Look) (*Person, error) {
 	ctx, stop := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
-	p := &Person{Site: site, ctx: ctx, stop: stop, axe: b.axe}
+	p := &Person{Site: site, window: &window{site: site, noScripts: look.NoScripts, ctx: ctx, stop: stop, axe: b.axe}}
 	// The window opens with the first step, and lives as long as its context.
 	err := chromedp.Listen(ctx, p.listen)
 	if err == nil {
@@ -128,7 +140,7 @@ func tell[P any](ctx context.Context, t *chromedp.Target, command cdp.Command[P,
 }
 
 // Close closes the window.
-func (p *Person) Close() { p.stop() }
+func (w *window) Close() { w.stop() }
 
 // Do does steps one after another.
 func (p *Person) Do(steps ...chromedp.Action[chromedp.Void]) error {
@@ -144,7 +156,7 @@ func Ask[T any](p *Person, step chromedp.Action[T]) (T, error) {
 	return chromedp.Run(ctx, step)
 }
 
-func (p *Person) listen(event any) {
+func (w *window) listen(event any) {
 	switch event := event.(type) {
 	case *runtime.EventExceptionThrown:
 		details := event.ExceptionDetails
@@ -152,34 +164,61 @@ func (p *Person) listen(event any) {
 		if details.Exception != nil {
 			text += " " + details.Exception.Description
 		}
-		p.complain("exception: " + text)
+		w.complain("exception: " + text)
 	case *runtime.EventConsoleAPICalled:
 		if event.Type == "error" || event.Type == "assert" {
 			text := "console:"
 			for _, arg := range event.Args {
 				text += " " + string(arg.Value)
 			}
-			p.complain(text)
+			w.complain(text)
 		}
 	case *cdplog.EventEntryAdded:
-		if event.Entry.Level == cdplog.EntryLevelError {
-			p.complain(fmt.Sprintf("%s: %s %s", event.Entry.Source, event.Entry.Text, event.Entry.URL))
+		if entry := event.Entry; entry.Level == cdplog.EntryLevelError && w.concerns(entry) {
+			w.complain(fmt.Sprintf("%s: %s %s", entry.Source, entry.Text, entry.URL))
 		}
+	case *network.EventLoadingFinished:
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.received += int64(event.EncodedDataLength)
 	}
 }
 
-func (p *Person) complain(text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.complaints = append(p.complaints, text)
+// concerns leaves out what other sites do, such as the identity provider's
+// pages, and the answers that are expected.
+func (w *window) concerns(entry *cdplog.Entry) bool {
+	if entry.URL != "" && !strings.HasPrefix(entry.URL, w.site) {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !slices.ContainsFunc(w.expected, func(status int) bool {
+		return strings.Contains(entry.Text, fmt.Sprintf("with a status of %d ", status))
+	})
+}
+
+func (w *window) complain(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.complaints = append(w.complaints, text)
 }
 
 // Complaints are the errors on the browser's console since the last call:
 // exceptions, what the content policy blocked, and what could not be loaded.
-func (p *Person) Complaints() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	complaints := p.complaints
-	p.complaints = nil
+func (w *window) Complaints() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	complaints := w.complaints
+	w.complaints = nil
 	return complaints
+}
+
+// Received is how many bytes have come over the network since the last call,
+// headers included.
+func (w *window) Received() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	received := w.received
+	w.received = 0
+	return received
 }
