@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
 )
 
@@ -25,6 +26,11 @@ func functions(files files) template.FuncMap {
 		"list":     func(items ...any) []any { return items },
 		"pair":     func(a, b any) pair { return pair{a, b} },
 		"human":    human,
+
+		"format":        formatName,
+		"compression":   compressionName,
+		"pathVariables": func() []schemas.PathVariable { return schemas.PathVariables },
+		"weekdays":      func() []string { return weekdays },
 	}
 }
 
@@ -231,6 +237,11 @@ var statuses = map[any]status{
 
 	schemas.OutcomeSuccess: {"good", "Success"},
 	schemas.OutcomeFailure: {"bad", "Failure"},
+
+	service.PartGood:    {"good", "Good"},
+	service.PartWarning: {"warn", "Look at it"},
+	service.PartBad:     {"bad", "Stands still"},
+	service.PartUnknown: {"quiet", "Not known"},
 }
 
 // statusOf is the word for a status of any kind.
