@@ -36,7 +36,7 @@ func accessOf(i schemas.Integration, path string, now time.Time) accessView {
 	if a.Report != nil {
 		a.Steps = triedSteps(i, *a.Report)
 		failure, failed := a.Report.Failure()
-		a.OwnerMoved = failed && failure.Name == schemas.StepOwner && failure.Kind == schemas.KindDenied && i.Cloud == schemas.GCP && a.Checkable
+		a.OwnerMoved = failed && failure.Code == ownerChanged && i.Cloud == schemas.GCP && a.Checkable
 	}
 	switch {
 	case !i.Live():
@@ -50,7 +50,7 @@ func accessOf(i schemas.Integration, path string, now time.Time) accessView {
 			a.Tone, a.Headline = "warn", "Exports work, but something is not as it should be."
 		}
 	case i.Access == schemas.AccessDenied:
-		a.Tone, a.Headline = "bad", "It does not work as things are, and is not tried again by itself. Correct it, then check again."
+		a.Tone, a.Headline = "bad", accessHopeless
 	case i.Ownership.State == schemas.OwnershipWaiting:
 		a.Tone, a.Headline = "warn", "Auditferry waits for the code that shows that the destination is yours."
 	case a.Report == nil:
@@ -58,14 +58,15 @@ func accessOf(i schemas.Integration, path string, now time.Time) accessView {
 	case a.Report.Granted:
 		a.Tone, a.Headline = "busy", "Access worked last time, and is being checked once more."
 	default:
-		a.Tone, a.Headline, a.Hint = "busy", human(nextTryHeadline(a.Report, now)), patience[i.Cloud]
+		a.Tone, a.Headline, a.Hint = "busy", "Not yet: "+nextTry(a.Report, now)+".", patience[i.Cloud]
 	}
 	return a
 }
 
-func nextTryHeadline(report *schemas.AccessReport, now time.Time) string {
-	return "not yet: " + nextTry(report, now) + "."
-}
+// ownerChanged is the code of a probe that found another owner of the bucket
+// than at first. On Google Cloud the new one may be accepted; on AWS the
+// destination is updated with its account.
+const ownerChanged = "BucketOwnerChanged"
 
 // patience is how long a right grant may take to work.
 var patience = map[schemas.Cloud]string{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -25,6 +26,7 @@ type credentialsBody struct {
 	Guide       schemas.SetupGuide
 	Credentials []credential
 	Entered     []schemas.SetupValue // what the admin has entered
+	Console     []consoleStep
 	Tabs        []documentTab
 	Access      accessView
 }
@@ -34,6 +36,14 @@ type credential struct {
 	Name, Value string
 	Help        string
 	Link        bool // the value is the address of where to go
+}
+
+// consoleStep is a step through the cloud's console.
+type consoleStep struct {
+	schemas.SetupStep
+	Number   int
+	Paste    *schemas.SetupDocument // what to paste there; nil is nothing
+	LinkHost string
 }
 
 // documentTab is the documents of one format.
@@ -83,7 +93,7 @@ func (p *Portal) credentials(ctx context.Context, v *visit) (*page, error) {
 			return nil, err
 		}
 		body.Credentials, body.Entered = namedValues(body.Guide.Values)
-		body.Tabs = documentTabs(body.Guide.Documents)
+		body.Console, body.Tabs = consoleSteps(body.Guide), documentTabs(body.Guide.Documents)
 		shown.Moving = !body.Guide.Ready
 	}
 	shown.Body = body
@@ -102,6 +112,20 @@ func namedValues(values []schemas.SetupValue) (credentials []credential, entered
 		credentials = append(credentials, known)
 	}
 	return credentials, entered
+}
+
+func consoleSteps(guide schemas.SetupGuide) []consoleStep {
+	steps := make([]consoleStep, len(guide.Steps))
+	for n, step := range guide.Steps {
+		steps[n] = consoleStep{SetupStep: step, Number: n + 1}
+		if document, known := guide.Document(step.Document); known {
+			steps[n].Paste = &document
+		}
+		if link, err := url.Parse(step.Link); err == nil {
+			steps[n].LinkHost = link.Host
+		}
+	}
+	return steps
 }
 
 func documentTabs(documents []schemas.SetupDocument) []documentTab {

@@ -33,7 +33,7 @@ type setupStep struct {
 	State stepState
 	Text  string // what happens, or what to do
 	News  string // what is so just now; "" is nothing
-	Bad   bool   // the news is that it does not work
+	Found string // what the last try has found; "" is nothing
 	Links []stepLink
 }
 
@@ -71,7 +71,7 @@ func setupSteps(p progress, now time.Time) []setupStep {
 			turn = stepLater
 		}
 		if steps[i].State == stepLater {
-			steps[i].News, steps[i].Links = "", nil
+			steps[i].News, steps[i].Found, steps[i].Links = "", "", nil
 		}
 	}
 	return steps
@@ -107,7 +107,10 @@ func (p progress) accessStep(now time.Time) setupStep {
 	}
 	step.Text = "Grant access in your cloud: open the credentials, and follow the steps beside them. It is tried again by itself until it works."
 	step.Links = []stepLink{{Title: "View credentials", Path: p.Path + "/credentials"}}
-	step.News, step.Bad = p.accessNews(now)
+	if p.Integration.Cloud == schemas.Azure {
+		step.Text += " " + patience[schemas.Azure]
+	}
+	step.News, step.Found = p.accessNews(now)
 	return step
 }
 
@@ -123,7 +126,7 @@ func (p progress) verifiedStep(now time.Time) setupStep {
 	default:
 		step.Text = "Auditferry tries out everything that exports need, step by step. You see it below."
 		if admitted(i) {
-			step.News, step.Bad = p.accessNews(now)
+			step.News, step.Found = p.accessNews(now)
 		}
 	}
 	return step
@@ -160,23 +163,23 @@ func (p progress) deliveredStep(now time.Time) setupStep {
 		step.Text = "Events have been delivered. You find the files below the destination, beside a signed manifest for each delivery."
 		return step
 	}
-	step.News, step.Bad = firstDelivery(export, now)
+	step.News, step.Found = firstDelivery(export, now)
 	return step
 }
 
 // firstDelivery says what an export that has not delivered yet waits for.
-func firstDelivery(e linkedExport, now time.Time) (news string, bad bool) {
+func firstDelivery(e linkedExport, now time.Time) (news, found string) {
 	switch {
 	case e.Last != nil && e.Last.Status == schemas.RunRunning:
-		return "A run is under way.", false
+		return "A run is under way.", ""
 	case e.State != schemas.ExportActive:
-		return "The export is paused. Resume it, and its next run delivers.", true
+		return "The export is paused. Resume it, and its next run delivers.", ""
 	case e.Last != nil && e.Last.Status == schemas.RunFailed:
-		return "The last run has failed: " + e.Last.Error + nextRun(e, now), true
+		return "The last run has failed." + nextRun(e, now), e.Last.Error
 	case e.Undelivered == nil:
-		return "Nothing waits to be delivered: the first file comes after the first event." + nextRun(e, now), false
+		return "Nothing waits to be delivered: the first file comes after the first event." + nextRun(e, now), ""
 	default:
-		return strings.TrimSpace(nextRun(e, now)), false
+		return strings.TrimSpace(nextRun(e, now)), ""
 	}
 }
 
@@ -221,24 +224,23 @@ func newestReport(i schemas.Integration) *schemas.AccessReport {
 }
 
 // accessNews says how the access check goes.
-func (p progress) accessNews(now time.Time) (news string, bad bool) {
-	i := p.Integration
-	report := newestReport(i)
+func (p progress) accessNews(now time.Time) (news, found string) {
+	report := newestReport(p.Integration)
+	if report != nil {
+		failure, _ := report.Failure()
+		found = failure.Explanation
+	}
 	switch {
-	case i.Access == schemas.AccessDenied:
-		news = "It does not work as things are, and is not tried again by itself. Correct it, then check again."
-		if report != nil {
-			if failure, failed := report.Failure(); failed {
-				news = failure.Explanation + " " + news
-			}
-		}
-		return news, true
+	case p.Integration.Access == schemas.AccessDenied:
+		return accessHopeless, found
 	case report == nil:
-		return "The first try is under way.", false
+		return "The first try is under way.", ""
 	default:
-		return "Not yet, " + nextTry(report, now) + ".", false
+		return "Not yet, " + nextTry(report, now) + ".", found
 	}
 }
+
+const accessHopeless = "It does not work as things are, and is not tried again by itself. Correct it, then check again."
 
 // nextTry says when a destination is probed again.
 func nextTry(report *schemas.AccessReport, now time.Time) string {
