@@ -69,6 +69,7 @@ func run(ctx context.Context) error {
 		Store:          store,
 		Dispatcher:     dispatch.New(store, schedule.Adapter{Client: temporal}, temporalclient.Signaler{Client: temporal}, temporalclient.Starter{Client: temporal}),
 		Log:            log,
+		Temporal:       temporalclient.Watcher{Client: temporal},
 		Provisioners:   provisioners(cfg.Common),
 		Retention:      cfg.Retention,
 		AzureAuthority: cfg.AzureAuthorityHost,

@@ -79,6 +79,9 @@ func (p *Portal) frame(v *visit, shown *page) frame {
 		f.Base = v.path()
 		f.Sections = memberSections(v)
 	}
+	if v.caller.Role == schemas.RoleOperator {
+		f.Sections = operatorSections()
+	}
 	if f.Operator {
 		f.Temporal = p.temporalUI
 	}
