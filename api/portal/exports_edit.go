@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -152,6 +153,10 @@ type exportPreview struct {
 	Next     upcoming
 	Shape    *service.Preview // nil when it cannot be made
 	Problems []string         // sentences
+
+	// Passing and Excluded are actions of events that pass the filter, and that
+	// do not.
+	Passing, Excluded []string
 }
 
 // previewRuns is how many of the next runs are shown.
@@ -177,6 +182,7 @@ func (p *Portal) previewExport(ctx context.Context, v *visit, f *form, existing 
 			ownKeys(&preview, existing.Export, shape)
 		}
 		shown.Shape = &preview
+		shown.Passing, shown.Excluded = actions(preview.Filter.Passing), actions(preview.Filter.Excluded)
 	case !shown.note(aboutEntries(err, shape.Filter)):
 		return shown, err
 	}
@@ -194,6 +200,16 @@ func (e *exportPreview) schedule(f *form, viewer *time.Location) error {
 	}
 	e.Schedule, e.Next = scheduleText(schedule), upcomingOf(schedule, next, viewer)
 	return nil
+}
+
+// actions are those of some events, each once.
+func actions(of []service.PreviewedEvent) (all []string) {
+	for _, event := range of {
+		if !slices.Contains(all, event.Action) {
+			all = append(all, event.Action)
+		}
+	}
+	return all
 }
 
 // ownKeys are the keys that an export's next window would get: its slug is fixed

@@ -31,13 +31,13 @@ func lossClockOf(of service.ExportView, now time.Time) lossClock {
 	left := waiting.ExpiresAt.Sub(now)
 	switch {
 	case left <= 0:
-		return lossClock{"bad", "The oldest undelivered event may be gone any time"}
+		return lossClock{"bad", "Oldest undelivered event may be gone any time"}
 	case left <= lossAlarm:
-		return lossClock{"bad", "The oldest undelivered event expires in " + span(left)}
+		return lossClock{"bad", "Oldest undelivered event expires in " + span(left)}
 	case left <= lossWarning:
-		return lossClock{"warn", "The oldest undelivered event expires in " + span(left)}
+		return lossClock{"warn", "Oldest undelivered event expires in " + span(left)}
 	default:
-		return lossClock{"quiet", "The oldest undelivered event expires in " + wholeDays(left)}
+		return lossClock{"quiet", "Oldest undelivered event expires in " + wholeDays(left)}
 	}
 }
 
