@@ -45,9 +45,9 @@ func accessOf(i schemas.Integration, path string, now time.Time) accessView {
 	case i.Status == schemas.IntegrationProvisioning:
 		a.Tone, a.Headline = "busy", "Access is checked as soon as the credentials are ready."
 	case i.Access == schemas.AccessGranted:
-		a.Tone, a.Headline = "good", "Auditferry may write to the destination."
+		a.Tone, a.Headline = "good", "Granted: Auditferry may write to the destination."
 		if warnings(i.Report) != "" {
-			a.Tone, a.Headline = "warn", "Exports work, but something is not as it should be."
+			a.Tone, a.Headline = "warn", "Granted, but something is not as it should be. Exports work."
 		}
 	case i.Access == schemas.AccessDenied:
 		a.Tone, a.Headline = "bad", accessHopeless

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -116,7 +117,7 @@ func (p progress) accessStep(now time.Time) setupStep {
 
 func (p progress) verifiedStep(now time.Time) setupStep {
 	i := p.Integration
-	step := setupStep{ID: "verified", Title: "Verified", Text: "A full access check has succeeded. It goes on being watched: if access is lost, a mail tells you."}
+	step := setupStep{ID: "verified", Title: "Verified", Text: "A full access check has succeeded. Should a delivery find access lost, it is checked again, and a mail tells you."}
 	switch {
 	case verified(i):
 		step.State, step.News = stepDone, warnings(i.Report)
@@ -135,7 +136,13 @@ func (p progress) verifiedStep(now time.Time) setupStep {
 func (p progress) scheduledStep() setupStep {
 	step := setupStep{ID: "scheduled", Title: "First export scheduled"}
 	if len(p.Exports) > 0 {
-		step.State, step.Text = stepDone, plural(len(p.Exports), "scheduled export")+" linked to this integration."
+		step.Text = plural(len(p.Exports), "scheduled export") + " linked to this integration."
+		if slices.ContainsFunc(p.Exports, func(e linkedExport) bool { return e.State == schemas.ExportActive }) {
+			step.State = stepDone
+			return step
+		}
+		step.News = "Nothing is delivered while all of them are paused: resume one."
+		step.Links = []stepLink{{Title: p.Exports[0].Name, Path: p.Base + "/exports/" + p.Exports[0].ID.String()}}
 		return step
 	}
 	step.Text = "Say what is to be delivered, how often and in which format."
@@ -172,8 +179,6 @@ func firstDelivery(e linkedExport, now time.Time) (news, found string) {
 	switch {
 	case e.Last != nil && e.Last.Status == schemas.RunRunning:
 		return "A run is under way.", ""
-	case e.State != schemas.ExportActive:
-		return "The export is paused. Resume it, and its next run delivers.", ""
 	case e.Last != nil && e.Last.Status == schemas.RunFailed:
 		return "The last run has failed." + nextRun(e, now), e.Last.Error
 	case e.Undelivered == nil:

@@ -122,8 +122,13 @@ func TestSetupSteps(t *testing.T) {
 		},
 		"paused before its first run": {
 			integration: active(), exports: []linkedExport{exportOf(schemas.ExportPaused, 0, nil, nil)},
-			states: []stepState{done, done, done, done, done, now},
-			news:   "The export is paused. Resume it, and its next run delivers.", link: "Hourly",
+			states: []stepState{done, done, done, done, now, later},
+			news:   "Nothing is delivered while all of them are paused: resume one.", link: "Hourly",
+		},
+		"paused after deliveries": {
+			integration: active(), exports: []linkedExport{exportOf(schemas.ExportPaused, 7, nil, nil)},
+			states: []stepState{done, done, done, done, now, done},
+			news:   "Nothing is delivered while all of them are paused: resume one.", link: "Hourly",
 		},
 		"delivered": {
 			integration: active(), exports: []linkedExport{exportOf(schemas.ExportPaused, 0, nil, nil), exportOf(schemas.ExportActive, 7, nil, &soon)},
