@@ -184,6 +184,9 @@ func (w *window) listen(event any) {
 	}
 }
 
+// NoScripts tells whether the window runs no scripts.
+func (w *window) NoScripts() bool { return w.noScripts }
+
 // concerns leaves out what other sites do, such as the identity provider's
 // pages, and the answers that are expected.
 func (w *window) concerns(entry *cdplog.Entry) bool {
