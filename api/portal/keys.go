@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"time"
 
@@ -105,7 +106,7 @@ func (p *Portal) createKey(c *gin.Context) {
 		Name: sent.Text("name"), Role: schemas.Role(sent.Get("role")),
 	})
 	if err != nil {
-		p.again(v, p.keyForm(), sent, err)
+		p.again(v, p.keyForm(), sent, sentBefore(err))
 		return
 	}
 	p.render(v, &page{
@@ -113,6 +114,19 @@ func (p *Portal) createKey(c *gin.Context) {
 		Crumbs: []crumb{{"API keys", v.path("api-keys")}},
 		Body:   keyCreatedBody{created, p.origin(c), time.Now().UTC()},
 	})
+}
+
+// sentBefore is err in the words of people: there is a conflict only when the
+// form has been sent twice.
+func sentBefore(err error) error {
+	var known *service.Error
+	if !errors.As(err, &known) || known.Kind != service.Conflict {
+		return err
+	}
+	return &service.Error{
+		Kind:   service.Conflict,
+		Detail: "This form was sent before, and has made a key that was shown only then. If you do not have it, revoke it in the list, and create another here.",
+	}
 }
 
 // origin is the address that the person reaches the portal at, and with it the

@@ -102,7 +102,7 @@ func inLines(err error, emails []string) error {
 	for i, field := range named.Fields {
 		for n, address := range emails {
 			if field.Field == fmt.Sprintf("%s[%d]", noticesField, n) {
-				named.Fields[i].Field, named.Fields[i].Message = noticesField, "“"+address+"” "+field.Message
+				named.Fields[i].Field, named.Fields[i].Message = noticesField, "the address “"+address+"” "+field.Message
 			}
 		}
 	}
