@@ -80,6 +80,7 @@ type exportRow struct {
 	Last        *service.RunView // nil: none so far
 	Next        *time.Time       // nil: none will start
 	Clock       lossClock
+	Trouble     *trouble // of the last run, if it matters still; nil: none
 }
 
 func (p *Portal) exports(ctx context.Context, v *visit) (*page, error) {
@@ -125,13 +126,23 @@ func (p *Portal) exportRows(ctx context.Context, v *visit, exports []service.Exp
 	for i, export := range exports {
 		rows[i] = exportRow{ExportView: export, Integration: byID[export.IntegrationID], Clock: lossClockOf(export, time.Now())}
 		if run, ran := last[export.ID]; ran {
-			rows[i].Last = &run
+			rows[i].Last, rows[i].Trouble = &run, troubleNow(run, export)
 		}
 		if next := nextRuns(export.Export, 1); len(next) > 0 {
 			rows[i].Next = &next[0]
 		}
 	}
 	return rows, nil
+}
+
+// troubleNow tells why the last run of an export does not deliver, unless that
+// is behind it.
+func troubleNow(last service.RunView, export service.ExportView) *trouble {
+	found := troubleOf(last, export, time.Now())
+	if export.State != schemas.ExportActive || found == nil || found.Tone == "quiet" {
+		return nil
+	}
+	return found
 }
 
 // unsettled tells whether the export's schedule does not do yet what was asked

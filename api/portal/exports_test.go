@@ -133,12 +133,12 @@ func TestTheDataLossClock(t *testing.T) {
 		want        lossClock
 	}{
 		{nil, lossClock{"good", "Everything is delivered"}},
-		{waiting(29 * 24 * time.Hour), lossClock{"quiet", "Oldest undelivered event expires in 29 days"}},
-		{waiting(7*24*time.Hour + time.Second), lossClock{"quiet", "Oldest undelivered event expires in 7 days"}},
-		{waiting(7 * 24 * time.Hour), lossClock{"warn", "Oldest undelivered event expires in 7 days"}},
-		{waiting(25 * time.Hour), lossClock{"warn", "Oldest undelivered event expires in 1 day 1 hour"}},
-		{waiting(24 * time.Hour), lossClock{"bad", "Oldest undelivered event expires in 1 day"}},
-		{waiting(0), lossClock{"bad", "Oldest undelivered event may be gone any time"}},
+		{waiting(29 * 24 * time.Hour), lossClock{"quiet", "Oldest event expires in 29 days"}},
+		{waiting(7*24*time.Hour + time.Second), lossClock{"quiet", "Oldest event expires in 7 days"}},
+		{waiting(7 * 24 * time.Hour), lossClock{"warn", "Oldest event expires in 7 days"}},
+		{waiting(25 * time.Hour), lossClock{"warn", "Oldest event expires in 1 day 1 hour"}},
+		{waiting(24 * time.Hour), lossClock{"bad", "Oldest event expires in 1 day"}},
+		{waiting(0), lossClock{"bad", "Oldest event may be gone any time"}},
 		{&service.Undelivered{OldestSeq: 7, Expired: true}, lossClock{"bad", "Events have expired undelivered"}},
 	} {
 		require.Equal(t, c.want, lossClockOf(service.ExportView{Undelivered: c.undelivered}, now))

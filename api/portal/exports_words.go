@@ -31,13 +31,13 @@ func lossClockOf(of service.ExportView, now time.Time) lossClock {
 	left := waiting.ExpiresAt.Sub(now)
 	switch {
 	case left <= 0:
-		return lossClock{"bad", "Oldest undelivered event may be gone any time"}
+		return lossClock{"bad", "Oldest event may be gone any time"}
 	case left <= lossAlarm:
-		return lossClock{"bad", "Oldest undelivered event expires in " + span(left)}
+		return lossClock{"bad", "Oldest event expires in " + span(left)}
 	case left <= lossWarning:
-		return lossClock{"warn", "Oldest undelivered event expires in " + span(left)}
+		return lossClock{"warn", "Oldest event expires in " + span(left)}
 	default:
-		return lossClock{"quiet", "Oldest undelivered event expires in " + wholeDays(left)}
+		return lossClock{"quiet", "Oldest event expires in " + wholeDays(left)}
 	}
 }
 
@@ -75,8 +75,6 @@ func compressionName(c schemas.Compression) string {
 	switch c {
 	case schemas.CompressionNone:
 		return "none"
-	case schemas.CompressionZstd:
-		return "Zstandard"
 	case schemas.CompressionSnappy:
 		return "Snappy"
 	default:
