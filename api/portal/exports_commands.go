@@ -79,16 +79,18 @@ func (p *Portal) resumeExport(ctx context.Context, v *visit, f *form) (string, e
 	if err != nil {
 		return "", err
 	}
+	body, err := p.changeOf(ctx, v, f)
+	if err != nil {
+		return "", err
+	}
 	agreed := f.Get("destination")
-	if agreed != "" {
-		body, err := p.changeOf(ctx, v, f)
-		if err != nil {
-			return "", err
-		}
-		if agreed != body.Integration.Destination.String() {
-			f.Problem = "The integration’s destination has changed again meanwhile. Look at the new one below."
-			return "", errAgain
-		}
+	switch {
+	case body.Moved && agreed == "" && body.Integration.Live():
+		f.Problem = "The integration’s destination has changed meanwhile. The export can go on at the new one."
+		return "", errAgain
+	case agreed != "" && agreed != body.Integration.Destination.String():
+		f.Problem = "The integration’s destination has changed again meanwhile. Look at the new one below."
+		return "", errAgain
 	}
 	op, err := p.service.ResumeExport(ctx, v.call(), service.ResumeExport{ExportID: id, Retarget: agreed != ""})
 	if err != nil {
