@@ -17,15 +17,15 @@ const (
 	chartFloor  = 134 // y of the line on which the bars stand; marks are below
 	chartTop    = 4   // y of the highest bar's end
 
-	// chartSlots is the least number of slots, so that the first few runs do not
-	// look like walls.
-	chartSlots = 30
+	// chartSlots is how many slots there are, so that the charts of few runs and
+	// of many look the same.
+	chartSlots = runsAtOnce
 
 	// chartSpeck is the height of what is not nothing, but too little to see.
 	chartSpeck = 2
 )
 
-// chart is one number of each run as bars, the oldest on the left.
+// chart is one number of each run as bars, the newest at the right edge.
 type chart struct {
 	ID            string
 	Title         string
@@ -46,9 +46,10 @@ type bar struct {
 	Label     string
 }
 
-// chartOf draws what measure says of runs, which are the newest first.
+// chartOf draws what measure says of runs, which are the newest first and at
+// most as many as there are slots.
 func chartOf(id, title string, runs []service.RunView, measure func(schemas.Run) int64, say func(int64) string, zone zone) chart {
-	c := chart{ID: id, Title: title, Width: chartSlot * max(len(runs), chartSlots), Height: chartHeight, Floor: chartFloor}
+	c := chart{ID: id, Title: title, Width: chartSlot * chartSlots, Height: chartHeight, Floor: chartFloor}
 	var most, failed int64
 	for _, run := range runs {
 		most = max(most, measure(run.Run))
@@ -57,17 +58,18 @@ func chartOf(id, title string, runs []service.RunView, measure func(schemas.Run)
 		}
 	}
 	c.Most = say(most)
-	c.Desc = fmt.Sprintf("%s from the oldest on the left to the newest, at most %s. ", plural(len(runs), "run"), c.Most)
+	c.Desc = fmt.Sprintf("%s from the oldest on the left to the newest on the right, at most %s. ", plural(len(runs), "run"), c.Most)
 	c.Desc += map[bool]string{true: "None failed.", false: strconv.FormatInt(failed, 10) + " failed, marked with a cross."}[failed == 0]
 	for i := range runs {
 		run := runs[len(runs)-1-i]
+		x := (chartSlots - len(runs) + i) * chartSlot
 		value := measure(run.Run)
 		height := barHeight(value, most)
 		known := statusOf(run.Status)
 		c.Bars = append(c.Bars, bar{
-			X: i*chartSlot + (chartSlot-chartBar)/2, Width: chartBar,
+			X: x + (chartSlot-chartBar)/2, Width: chartBar,
 			Y: chartFloor - height, Height: height,
-			Tone: known.Tone, Mark: markOf(run.Status, i*chartSlot+chartSlot/2),
+			Tone: known.Tone, Mark: markOf(run.Status, x+chartSlot/2),
 			Label: run.StartedAt.In(zone.Location).Format(minuteLayout) + ": " + known.Text + ", " + say(value),
 		})
 	}

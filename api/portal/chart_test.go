@@ -22,7 +22,7 @@ func runsWith(rows ...int64) []service.RunView {
 	return runs
 }
 
-func TestChartHasTheOldestOnTheLeft(t *testing.T) {
+func TestChartHasTheNewestOnTheRight(t *testing.T) {
 	t.Parallel()
 	runs := runsWith(50, 100, 0, 1)
 	runs[1].Status, runs[2].Status = schemas.RunRunning, schemas.RunFailed
@@ -40,7 +40,8 @@ func TestChartHasTheOldestOnTheLeft(t *testing.T) {
 	full := float64(chartFloor - chartTop)
 	require.Equal(t, []float64{chartSpeck, 0, full, full / 2}, heights)
 	require.Equal(t, []bool{false, true, true, false}, marked, "whatever has not delivered has a mark")
-	require.NotEqual(t, c.Bars[1].Mark[6:], c.Bars[2].Mark[6:], "and not the same one")
+	require.NotEqual(t, c.Bars[1].Mark[9:], c.Bars[2].Mark[9:], "and not the same one")
+	require.Equal(t, c.Width, c.Bars[3].X+chartBar+(chartSlot-chartBar+1)/2, "the newest is at the right edge")
 	require.Equal(t, "2 Jan 2026, 04:57: Delivered, 1 event", c.Bars[0].Label, "in the person's zone")
 }
 

@@ -43,6 +43,10 @@ func (p *Portal) memberDownload(prepare func(ctx context.Context, v *visit) (dow
 			p.fail(v, err)
 			return
 		}
+		if c.Request.Method == http.MethodHead {
+			file.header(c.Writer.Header())
+			return
+		}
 		to := &blockWriter{to: c.Writer, header: file.header}
 		out := bufio.NewWriterSize(to, downloadBlock)
 		if err = file.write(ctx, out); err == nil {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -40,6 +41,9 @@ type shownEvent struct {
 	Seq        int64     `json:"seq"`
 	RecordedAt time.Time `json:"recorded_at"`
 }
+
+// ActionParts is the action in the parts between which a line may end.
+func (e shownEvent) ActionParts() []string { return strings.SplitAfter(e.Action, ".") }
 
 func readEvent(recorded schemas.RecordedEvent) (e shownEvent, err error) {
 	if err = json.Unmarshal(recorded.Body, &e); err != nil {

@@ -55,3 +55,34 @@ func TestIndentedIsBounded(t *testing.T) {
 	require.Equal(t, 2, depthOf([]byte(`[[],{"a":"\\"},[]]`)))
 	require.Zero(t, depthOf([]byte(`"["`)))
 }
+
+// Whatever a product sends is text to the page.
+func TestEventsAreEscaped(t *testing.T) {
+	t.Parallel()
+	event, err := readEvent(schemas.RecordedEvent{Seq: 7, Body: json.RawMessage(
+		`{"seq":7,"recorded_at":"2026-01-02T03:04:05Z","id":"01a20717-863f-794e-b62d-788bd0e82e84","occurred_at":"2026-01-02T03:04:05Z",` +
+			`"action":"\"><script>a&b=c</script>","actor":{"id":"<b>","email":"a b&c@x"},"targets":[{"id":"<i>"},{"id":"2"},{"id":"3"},{"id":"4"},{"id":"5"}],"outcome":"success"}`)})
+	require.NoError(t, err)
+	base := frame{page: &page{Template: "event", Title: event.Action, Body: eventBody{event, "<script>"}}, Base: "/orgs/1", Zone: zone{time.UTC}}
+	html := rendered(t, base)
+	require.NotContains(t, html, "<script>")
+	require.NotContains(t, html, "<b>")
+	require.Contains(t, html, "actor_email=a%20b%26c%40x")
+
+	base.page = &page{Template: "events", Body: eventsBody{Form: newForm(nil), Events: []shownEvent{event}, Actions: []string{event.Action}}}
+	html = rendered(t, base)
+	require.NotContains(t, html, "<script>")
+	require.NotContains(t, html, "<i>")
+	require.Contains(t, html, "and 2 more")
+}
+
+// Whoever cannot make a key is not sent to the page with the keys.
+func TestEmptyEventsSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	empty := frame{page: &page{Template: "events", Body: eventsBody{Form: newForm(nil)}}, Base: "/orgs/1", Zone: zone{time.UTC}}
+	require.NotContains(t, rendered(t, empty), "/orgs/1/api-keys")
+	empty.Admin = true
+	require.Contains(t, rendered(t, empty), "/orgs/1/api-keys")
+	empty.page.Body = eventsBody{Form: newForm(nil), Filtered: true}
+	require.Contains(t, rendered(t, empty), "No event matches.")
+}

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strconv"
 	"time"
@@ -38,10 +39,17 @@ type runRow struct {
 // Took is how long the run took, or has been running. Most take so little that
 // the tenths count.
 func (r runRow) Took() string {
-	if r.DurationSeconds < 10 {
-		return strconv.FormatFloat(r.DurationSeconds, 'f', 1, 64) + " seconds"
+	whole := int(r.DurationSeconds)
+	switch {
+	case whole < 10:
+		return strconv.FormatFloat(r.DurationSeconds, 'f', 1, 64) + " s"
+	case whole < 60:
+		return fmt.Sprintf("%d s", whole)
+	case whole < 3600:
+		return fmt.Sprintf("%d min %d s", whole/60, whole%60)
+	default:
+		return fmt.Sprintf("%d h %d min", whole/3600, whole/60%60)
 	}
-	return span(time.Duration(r.DurationSeconds * float64(time.Second)))
 }
 
 // Running tells whether the run may still change.
