@@ -149,6 +149,7 @@ func (p *Portal) editExport(ctx context.Context, v *visit, f *form) (string, err
 
 // exportPreview is what an export would do, as far as what was typed tells.
 type exportPreview struct {
+	New      bool   // it has no ID yet
 	Schedule string // in words; "" when it cannot be read
 	Next     upcoming
 	Shape    *service.Preview // nil when it cannot be made
@@ -165,6 +166,7 @@ const previewRuns = 5
 // previewExport shows what was typed would do. Existing is the export that is
 // edited; nil for a new one.
 func (p *Portal) previewExport(ctx context.Context, v *visit, f *form, existing *service.ExportView) (shown exportPreview, err error) {
+	shown.New = existing == nil
 	if err := shown.schedule(f, v.zone); err != nil && !shown.note(err) {
 		return shown, err
 	}

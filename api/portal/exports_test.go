@@ -2,6 +2,7 @@ package portal
 
 import (
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,4 +207,34 @@ func TestButtonsKeys(t *testing.T) {
 	require.NotEqual(t, first, body.Key("pause"))
 	body.Operations = []schemas.Operation{{ID: uuid.New()}}
 	require.NotEqual(t, first, body.Key("run"))
+}
+
+// Operators find the schedule and the backfill in Temporal; the slash of an ID
+// is no step of a path there.
+func TestLinksOfOperators(t *testing.T) {
+	t.Parallel()
+	files, err := loadFiles()
+	require.NoError(t, err)
+	all, err := loadTemplates(files)
+	require.NoError(t, err)
+	id := uuid.New()
+	body := exportBody{
+		exportRow: exportRow{ExportView: service.ExportView{Export: schemas.Export{ID: id, State: schemas.ExportActive}}},
+		Backfills: []backfillRow{{service.BackfillView{Backfill: schemas.Backfill{ID: id, Status: schemas.BackfillRunning}}}},
+	}
+	for _, c := range []struct{ temporal, part, link string }{
+		{"https://temporal.example/namespaces/ferry", "part:state", "https://temporal.example/namespaces/ferry/schedules/export%2F" + id.String()},
+		{"https://temporal.example/namespaces/ferry", "part:backfills", "https://temporal.example/namespaces/ferry/workflows/" + url.PathEscape(schemas.BackfillWorkflowID(id))},
+		{"", "part:state", ""},
+		{"", "part:backfills", ""},
+	} {
+		var html strings.Builder
+		shown := frame{page: &page{Body: body}, Temporal: c.temporal, Zone: zone{time.UTC}}
+		require.NoError(t, all["export"].ExecuteTemplate(&html, c.part, shown))
+		if c.link == "" {
+			require.NotContains(t, html.String(), "Temporal")
+		} else {
+			require.Contains(t, html.String(), `href="`+c.link+`"`)
+		}
+	}
 }
