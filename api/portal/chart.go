@@ -2,6 +2,7 @@ package portal
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/auditferry/auditferry/api/service"
@@ -76,12 +77,13 @@ func chartOf(id, title string, runs []service.RunView, measure func(schemas.Run)
 	return c
 }
 
-// barHeight is proportional to the value; what is not nothing can be seen.
+// barHeight is proportional to the value, to a tenth of a unit; what is not
+// nothing can be seen.
 func barHeight(value, most int64) float64 {
 	if value <= 0 || most <= 0 {
 		return 0
 	}
-	return max(float64(value)/float64(most)*(chartFloor-chartTop), chartSpeck)
+	return max(math.Round(10*float64(value)/float64(most)*(chartFloor-chartTop))/10, chartSpeck)
 }
 
 // markOf is the mark of a run around x: a cross for failed, a ring for running

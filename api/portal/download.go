@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.uber.org/zap"
 )
 
 // download is a file for a person to keep. Its length is not known before it is
@@ -43,23 +44,31 @@ func (p *Portal) memberDownload(prepare func(ctx context.Context, v *visit) (dow
 			p.fail(v, err)
 			return
 		}
-		if c.Request.Method == http.MethodHead {
-			file.header(c.Writer.Header())
-			return
-		}
-		to := &blockWriter{to: c.Writer, header: file.header}
-		out := bufio.NewWriterSize(to, downloadBlock)
-		if err = file.write(ctx, out); err == nil {
-			err = to.end(out)
-		}
+		begun, err := file.send(ctx, c.Request.Method, c.Writer)
 		switch {
 		case err == nil:
-		case to.begun:
-			panic(http.ErrAbortHandler)
-		default:
+		case !begun:
 			p.fail(v, err)
+		default:
+			p.log.Warn("download broke off", zap.String("request_id", requestID(c)), zap.String("route", c.FullPath()), zap.Error(err))
+			panic(http.ErrAbortHandler)
 		}
 	}
+}
+
+// send writes the file, and tells whether anything of it may have been sent.
+func (d download) send(ctx context.Context, method string, w http.ResponseWriter) (begun bool, err error) {
+	if method == http.MethodHead {
+		d.header(w.Header())
+		return false, nil
+	}
+	to := &blockWriter{to: w, header: d.header}
+	out := bufio.NewWriterSize(to, downloadBlock)
+	if err := d.write(ctx, out); err != nil {
+		return to.begun, err
+	}
+	to.begin() // also for a file that is empty
+	return true, out.Flush()
 }
 
 func (d download) header(h http.Header) {
@@ -88,10 +97,4 @@ func (w *blockWriter) begin() {
 		w.begun = true
 		w.header(w.to.Header())
 	}
-}
-
-// end sends what is left, and the header of a file that is empty.
-func (w *blockWriter) end(out *bufio.Writer) error {
-	w.begin()
-	return out.Flush()
 }
