@@ -108,7 +108,10 @@ func (p progress) accessStep(now time.Time) setupStep {
 	}
 	step.Text = "Grant access in your cloud: open the credentials, and follow the steps beside them. It is tried again by itself until it works."
 	step.Links = []stepLink{{Title: "View credentials", Path: p.Path + "/credentials"}}
-	if p.Integration.Cloud == schemas.Azure {
+	switch {
+	case p.Integration.Access == schemas.AccessDenied:
+		step.Text = "Your cloud does not let Auditferry write to the destination."
+	case p.Integration.Cloud == schemas.Azure:
 		step.Text += " " + patience[schemas.Azure]
 	}
 	step.News, step.Found = p.accessNews(now)
@@ -233,7 +236,7 @@ func (p progress) accessNews(now time.Time) (news, found string) {
 	report := newestReport(p.Integration)
 	if report != nil {
 		failure, _ := report.Failure()
-		found = failure.Explanation
+		found = strings.TrimSpace(failure.Explanation + " " + failure.Fix)
 	}
 	switch {
 	case p.Integration.Access == schemas.AccessDenied:

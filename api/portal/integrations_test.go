@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -79,12 +80,12 @@ func TestSetupSteps(t *testing.T) {
 		"not let in yet": {
 			integration: waitingFor(schemas.StepWrite, schemas.StepFailed),
 			states:      []stepState{done, done, now, later, later, later},
-			news:        "Not yet, next try in 1 minute 30 seconds.", found: "It may not.", link: "View credentials",
+			news:        "Not yet, next try in 1 minute 30 seconds.", found: "It may not. Let it.", link: "View credentials",
 		},
 		"given up": {
 			integration: denied,
 			states:      []stepState{done, done, now, later, later, later},
-			news:        accessHopeless, found: "It may not.", link: "View credentials",
+			news:        accessHopeless, found: "It may not. Let it.", link: "View credentials",
 		},
 		"the old destination's report says nothing of the new one": {
 			integration: moved,
@@ -137,7 +138,7 @@ func TestSetupSteps(t *testing.T) {
 		"access lost after deliveries": {
 			integration: lost, exports: []linkedExport{exportOf(schemas.ExportActive, 7, nil, &soon)},
 			states: []stepState{done, done, now, later, done, done},
-			news:   accessHopeless, found: "It may not.", link: "View credentials",
+			news:   accessHopeless, found: "It may not. Let it.", link: "View credentials",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -245,4 +246,59 @@ func TestOperationDetail(t *testing.T) {
 	op.Outcome = schemas.OperationOutcome{PreviousDestination: from, ExportsPaused: 2}
 	require.Equal(t, "From s3://bucket/old/ to s3://bucket/new/. 2 linked exports paused.", operationDetail(op))
 	require.Empty(t, operationDetail(schemas.Operation{}))
+}
+
+// bodyOf is what a page's template makes of a frame.
+func bodyOf(t *testing.T, f frame) string {
+	t.Helper()
+	files, err := loadFiles()
+	require.NoError(t, err)
+	templates, err := loadTemplates(files)
+	require.NoError(t, err)
+	var html strings.Builder
+	require.NoError(t, templates[f.Template].ExecuteTemplate(&html, "body", f))
+	return html.String()
+}
+
+// Viewers see what admins see, without anything that changes something.
+func TestIntegrationPageOfViewers(t *testing.T) {
+	t.Parallel()
+	i := waitingFor(schemas.StepOwner, schemas.StepFailed)
+	i.Cloud, i.Report.Steps[1].Code = schemas.GCP, ownerChanged
+	path := "/orgs/1/integrations/2"
+	body := integrationBody{
+		Integration: i, Path: path, Access: accessOf(i, path, testNow), Workflow: "integration%2F2",
+		Steps:      setupSteps(progress{Integration: i, Path: path, Base: "/orgs/1"}, testNow),
+		Operations: []operationRow{{Operation: schemas.Operation{Kind: schemas.OpCreateIntegration, RequestedBy: "Ada", Status: schemas.OperationSucceeded}}},
+	}
+	f := frame{page: &page{Template: "integration", Title: "Archive", Body: body}, Base: "/orgs/1", Zone: zone{time.UTC}}
+	commands := []string{"<form", path + "/edit", path + "/delete", "exports/new"}
+
+	viewer := bodyOf(t, f)
+	for _, command := range commands {
+		require.NotContains(t, viewer, command)
+	}
+	require.Contains(t, viewer, path+"/credentials")
+	require.Contains(t, viewer, "It may not.")
+	require.NotContains(t, viewer, "/workflows/")
+
+	f.Admin, f.Temporal = true, "https://temporal.example/namespaces/default"
+	admin := bodyOf(t, f)
+	for _, command := range commands {
+		require.Contains(t, admin, command)
+	}
+	require.Contains(t, admin, "Accept the new owner")
+	require.Contains(t, admin, `href="https://temporal.example/namespaces/default/workflows/integration%2F2"`)
+
+	f.Body = func() integrationBody {
+		b := body
+		b.Integration.Status = schemas.IntegrationDeleted
+		b.Access, b.Steps = accessOf(b.Integration, path, testNow), nil
+		return b
+	}()
+	gone := bodyOf(t, f)
+	for _, command := range commands {
+		require.NotContains(t, gone, command, "one that is deleted takes no commands")
+	}
+	require.Contains(t, gone, "This integration has been deleted.")
 }
