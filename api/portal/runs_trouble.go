@@ -73,7 +73,7 @@ func troubleOf(run service.RunView, export service.ExportView, now time.Time) *t
 		t.Tone, t.Next = "warn", triedAgain(cause.budget)
 	case run.Status == schemas.RunCancelled:
 		t.Tone, t.What, t.Why = "quiet", "Cancelled", "The run was ended before it had delivered, because its export or integration was changed or deleted, or its backfill cancelled."
-		t.Next = afterFailure(run, export, now)
+		t.Next, t.Message = afterFailure(run, export, now), "" // which only says that an activity was cancelled
 	case run.ErrorKind == "" && overtaken(run, export):
 		t.Tone, t.What, t.Why = "quiet", "Taken over", "Another run went on in its place."
 		t.Next = afterFailure(run, export, now)

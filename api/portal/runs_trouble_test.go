@@ -47,7 +47,9 @@ func TestTroubleOfRuns(t *testing.T) {
 		require.Equal(t, test.tone, got.Tone, test.name)
 		require.Equal(t, test.what, got.What, test.name)
 		require.Contains(t, got.Next, test.next, test.name)
-		require.Equal(t, test.run.Error, got.Message)
+		if test.run.Status != schemas.RunCancelled {
+			require.Equal(t, test.run.Error, got.Message)
+		}
 	}
 	require.Nil(t, troubleOf(service.RunView{Run: schemas.Run{Status: schemas.RunSucceeded}}, behind, now))
 	require.Nil(t, troubleOf(service.RunView{Run: schemas.Run{Status: schemas.RunRunning}}, behind, now))
