@@ -75,14 +75,10 @@ func (p *Portal) createExport(ctx context.Context, v *visit, f *form) (string, e
 	if f.Get("preview") != "" {
 		return "", errAgain
 	}
-	schedule, err := scheduleFrom(f)
-	if err != nil {
-		return "", err
-	}
-	integration, err := integrationFrom(f)
-	if err != nil {
-		return "", err
-	}
+	// What cannot be read stays empty; the service refuses that, and says what
+	// else is wrong.
+	schedule, badSchedule := scheduleFrom(f)
+	integration, badIntegration := integrationFrom(f)
 	shape := shapeFrom(f)
 	op, err := p.service.CreateExport(ctx, v.call(), service.CreateExport{
 		Name: f.Text("name"), IntegrationID: integration, Schedule: schedule,
@@ -90,7 +86,7 @@ func (p *Portal) createExport(ctx context.Context, v *visit, f *form) (string, e
 		StartFrom: schemas.StartFrom(f.Get("start_from")),
 	})
 	if err != nil {
-		return "", aboutEntries(err, shape.Filter)
+		return "", together(badSchedule, badIntegration, aboutEntries(err, shape.Filter))
 	}
 	return after(op, v.path("exports", op.ExportID.String())), nil
 }
@@ -132,17 +128,14 @@ func (p *Portal) editExport(ctx context.Context, v *visit, f *form) (string, err
 	if err != nil {
 		return "", err
 	}
-	schedule, err := scheduleFrom(f)
-	if err != nil {
-		return "", err
-	}
+	schedule, badSchedule := scheduleFrom(f) // as with a new export
 	name, shape := f.Text("name"), shapeFrom(f)
 	op, err := p.service.EditExport(ctx, v.call(), service.EditExport{
 		ExportID: id, Name: &name, Schedule: &schedule,
 		Format: &shape.Format, Compression: &shape.Compression, PathTemplate: &shape.PathTemplate, Filter: &shape.Filter,
 	})
 	if err != nil {
-		return "", aboutEntries(err, shape.Filter)
+		return "", together(badSchedule, aboutEntries(err, shape.Filter))
 	}
 	return after(op, v.path("exports", id.String())), nil
 }

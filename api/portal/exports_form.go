@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -177,6 +178,32 @@ func fieldError(field, message string) error {
 		Kind: service.Invalid, Detail: "A value is wrong.",
 		Fields: []schemas.FieldError{{Field: field, Message: message}},
 	}
+}
+
+// together is the first of some errors, with what all of them find wrong. A
+// field that several find wrong has the message of the first.
+func together(all ...error) error {
+	var first *service.Error
+	for _, err := range all {
+		var known *service.Error
+		switch {
+		case err == nil:
+		case first == nil && (!errors.As(err, &known) || known.Kind != service.Invalid):
+			return err
+		case first == nil:
+			first = &service.Error{Kind: known.Kind, Detail: known.Detail, Fields: slices.Clone(known.Fields)}
+		case errors.As(err, &known) && known.Kind == service.Invalid:
+			for _, field := range known.Fields {
+				if !slices.ContainsFunc(first.Fields, func(f schemas.FieldError) bool { return f.Field == field.Field }) {
+					first.Fields = append(first.Fields, field)
+				}
+			}
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	return first
 }
 
 // aboutEntries makes errors about an entry of a list of actions ones about the

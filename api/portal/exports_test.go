@@ -158,6 +158,16 @@ func TestErrorsQuoteTheEntryOfAList(t *testing.T) {
 	require.ErrorIs(t, aboutEntries(errAgain, filter), errAgain)
 }
 
+func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	gone := &service.Error{Kind: service.NotFound, Detail: "There is no integration."}
+	require.NoError(t, together(nil, nil))
+	require.Equal(t, gone, together(nil, gone), "an error that is about no field")
+	a, b, otherA := fieldError("a", "is empty"), fieldError("b", "is long"), fieldError("a", "is bad")
+	requireFields(t, together(nil, a, b, otherA), schemas.FieldError{Field: "a", Message: "is empty"}, schemas.FieldError{Field: "b", Message: "is long"})
+	requireFields(t, together(a, gone), schemas.FieldError{Field: "a", Message: "is empty"})
+}
+
 func TestRangesOfBackfills(t *testing.T) {
 	t.Parallel()
 	typed := url.Values{
