@@ -53,6 +53,11 @@ var (
 		Text: "Your identity provider did not let you in, or did not say who you are. Try again, or ask whoever manages sign-in in your organization.",
 		Link: "/", LinkTitle: "Try again", SignedOut: true,
 	}
+	tooManyOrgs = notice{
+		Status: http.StatusForbidden, Title: "You belong to too many organizations",
+		Text: "Your identity provider names more organizations than a browser can keep for this site. Ask whoever manages it to name only those whose exports you look after.",
+		Link: "/", LinkTitle: "Try again", SignedOut: true,
+	}
 	signedOutNotice = notice{
 		Status: http.StatusOK, Title: "You are signed out",
 		Text: "On a shared computer, sign out of your identity provider too: until then it may sign you in again without asking.",
@@ -95,6 +100,7 @@ func noticeOf(err error) (n notice, expected bool) {
 // Fail answers a request with a page that says what went wrong. It is for what
 // happens outside of the portal's own pages, too: addresses without a page.
 func (p *Portal) Fail(c *gin.Context, err error) {
+	secure(c.Writer.Header())
 	current, found := p.sessions.current(c)
 	v := &visit{c: c, zone: zoneOf(c)}
 	if found {

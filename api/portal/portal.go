@@ -118,13 +118,16 @@ const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; 
 
 // secured sets the headers of every answer.
 func secured(c *gin.Context) {
-	h := c.Writer.Header()
+	secure(c.Writer.Header())
+	c.Next()
+}
+
+func secure(h http.Header) {
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store") // pages show what only their reader may see
-	c.Next()
 }
 
 // sameOrigin refuses what another site makes a browser send in a person's name.

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -32,6 +33,17 @@ func (s session) ref() service.Session {
 	return service.Session{ID: s.ID, Subject: s.Person.Subject, Began: s.Began, Ends: s.Ends}
 }
 
+// membership finds an organization that the person belongs to. One that the
+// identity provider names and nobody has made is none.
+func (s session) membership(org uuid.UUID) (membership, error) {
+	for _, known := range s.Orgs {
+		if known.ID == org {
+			return known, nil
+		}
+	}
+	return membership{}, errNoPage
+}
+
 // attempt is a sign-in that has begun, and the page that it is for.
 type attempt struct {
 	schemas.SignIn
@@ -42,6 +54,9 @@ type attempt struct {
 // maxCookie is what browsers keep of one cookie at least, name and attributes
 // included (RFC 6265, section 6.1), less what those take.
 const maxCookie = 4096 - 128
+
+// errTooMuch is the error of a session that no browser would keep.
+var errTooMuch = errors.New("the identity provider names too many organizations")
 
 // attemptLifetime is how long a person may take at the identity provider.
 const attemptLifetime = 15 * time.Minute
@@ -98,7 +113,7 @@ func (s sessions) put(c *gin.Context, purpose string, value any, until time.Time
 		return fmt.Errorf("encrypt the cookie %s: %w", purpose, err)
 	}
 	if len(text) > maxCookie {
-		return fmt.Errorf("the cookie %s would have %d bytes, and browsers keep %d: the identity provider names too many organizations", purpose, len(text), maxCookie)
+		return fmt.Errorf("%w: the cookie %s would have %d bytes, and browsers keep %d", errTooMuch, purpose, len(text), maxCookie)
 	}
 	s.set(c, purpose, text, until)
 	return nil

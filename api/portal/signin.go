@@ -57,6 +57,10 @@ func (p *Portal) signedIn(c *gin.Context) {
 	}
 	if err := p.admit(c, begun); err != nil {
 		p.log.Warn("sign-in failed", zap.Error(err))
+		if errors.Is(err, errTooMuch) {
+			p.show(c, tooManyOrgs)
+			return
+		}
 		p.show(c, signInRefused)
 		return
 	}

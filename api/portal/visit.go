@@ -101,17 +101,14 @@ func (p *Portal) memberVisit(c *gin.Context) (*visit, bool) {
 	}
 	org, err := pathID(c, "org")
 	if err == nil {
+		v.org, err = v.session.membership(org)
+	}
+	if err == nil {
 		v.caller, err = service.Member(v.session.Person, org, originOf(c))
 	}
 	if err != nil {
 		p.fail(v, err)
 		return nil, false
-	}
-	v.org = membership{ID: org}
-	for _, known := range v.session.Orgs {
-		if known.ID == org {
-			v.org = known
-		}
 	}
 	return v, true
 }
