@@ -3,6 +3,7 @@ package portal
 import (
 	"context"
 	"net/url"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -52,7 +53,7 @@ func (p *Portal) export(ctx context.Context, v *visit) (*page, error) {
 	}
 	return &page{
 		Template: "export", Title: row.Name, Section: "exports", Crumbs: exportCrumbs(v, nil),
-		Body: body, Moving: body.moving(),
+		Body: body, Moving: body.moving(time.Now()),
 	}, nil
 }
 
@@ -74,8 +75,8 @@ func (p *Portal) oneExport(ctx context.Context, v *visit) (exportRow, error) {
 }
 
 // moving tells whether something is under way that a person would watch.
-func (b exportBody) moving() bool {
-	if b.unsettled() || b.Backfilling() {
+func (b exportBody) moving(now time.Time) bool {
+	if b.unsettled() || b.Backfilling() || b.starting(now) {
 		return true
 	}
 	for _, run := range b.Runs {
@@ -86,6 +87,21 @@ func (b exportBody) moving() bool {
 	for _, op := range b.Operations {
 		if !op.Status.Ended() {
 			return true
+		}
+	}
+	return false
+}
+
+// startsWithin is how long a run that was asked for may take to show up; it
+// never does when there is nothing to deliver.
+const startsWithin = 30 * time.Second
+
+// starting tells whether a run was asked for a moment ago that has not shown up
+// yet: the operation ends when the run is started, before its first transaction.
+func (b exportBody) starting(now time.Time) bool {
+	for _, op := range b.Operations {
+		if op.Kind == schemas.OpRunExport && now.Sub(op.CreatedAt) < startsWithin {
+			return b.Last == nil || b.Last.StartedAt.Before(op.CreatedAt)
 		}
 	}
 	return false

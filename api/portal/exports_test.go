@@ -219,6 +219,22 @@ func TestButtonsKeys(t *testing.T) {
 	require.NotEqual(t, first, body.Key("run"))
 }
 
+// The operation that starts a run ends before the run shows up; the page is
+// watched meanwhile.
+func TestARunThatWasAskedForIsAwaited(t *testing.T) {
+	t.Parallel()
+	asked := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	var body exportBody
+	require.False(t, body.moving(asked))
+	body.Operations = []schemas.Operation{{Kind: schemas.OpRunExport, Status: schemas.OperationSucceeded, CreatedAt: asked}}
+	require.True(t, body.moving(asked.Add(time.Second)))
+	require.False(t, body.moving(asked.Add(startsWithin)), "there was nothing to deliver")
+	body.Last = &service.RunView{Run: schemas.Run{Status: schemas.RunSucceeded, StartedAt: asked.Add(-time.Second)}}
+	require.True(t, body.moving(asked.Add(time.Second)), "an earlier run")
+	body.Last.StartedAt = asked.Add(time.Second)
+	require.False(t, body.moving(asked.Add(2*time.Second)))
+}
+
 // Operators find the schedule and the backfill in Temporal; the slash of an ID
 // is no step of a path there.
 func TestLinksOfOperators(t *testing.T) {
