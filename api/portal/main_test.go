@@ -233,6 +233,11 @@ func (v *visitor) do(method, path string, form url.Values, header http.Header) a
 	defer got.Body.Close() //nolint:errcheck // read only
 	content, err := io.ReadAll(got.Body)
 	require.NoError(v.t, err)
+	if got.StatusCode >= http.StatusInternalServerError {
+		for _, entry := range append(v.log.FilterMessage("page failed").TakeAll(), v.log.FilterMessage("panic").All()...) {
+			v.t.Logf("%s %s: %v", method, path, entry.ContextMap())
+		}
+	}
 	return answer{got.StatusCode, got.Header, string(content)}
 }
 

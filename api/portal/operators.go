@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"net/url"
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
@@ -69,6 +70,9 @@ type failingRow struct {
 	What, Turn string
 	Ours       bool // it is not about the organization's cloud
 }
+
+// Workflow is the last run's workflow, for an address in Temporal UI.
+func (r failingRow) Workflow() string { return url.PathEscape(r.LastRun.WorkflowID) }
 
 type failingBody struct {
 	Exports []failingRow
