@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/chromedp/cdproto/input"
@@ -199,10 +198,10 @@ func quoted(text string) string {
 	return string(data)
 }
 
-// Expect says that answers with these statuses are meant: browsers complain of
-// every answer from 400 on.
+// Expect says which answers with an error are meant from now on: browsers
+// complain of every answer from 400 on.
 func (p *Person) Expect(statuses ...int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.expected = append(slices.Clone(p.expected), statuses...)
+	p.expected = statuses
 }

@@ -75,13 +75,12 @@ func run(m *testing.M) (status int, err error) {
 	return m.Run(), nil
 }
 
-// welcome lets a person sign in.
-func (s *site) welcome(t *testing.T, user stack.OIDCUser) {
-	t.Helper()
+// welcome lets people sign in.
+func (s *site) welcome(people ...stack.OIDCUser) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.users = append(s.users, user)
-	require.NoError(t, s.OIDC.SetUsers(s.users))
+	s.users = append(s.users, people...)
+	return s.OIDC.SetUsers(s.users)
 }
 
 // story is one org, and the people around it.
@@ -117,10 +116,10 @@ func (s *site) newStory(ctx context.Context, t *testing.T) *story {
 	require.NoError(t, err)
 	o.org = o.admin.Org
 	for login, role := range map[string]schemas.Role{"ada": schemas.RoleAdmin, "vic": schemas.RoleViewer} {
-		s.welcome(t, stack.OIDCUser{
+		require.NoError(t, s.welcome(stack.OIDCUser{
 			Login: login + name, Name: strings.ToUpper(login[:1]) + login[1:], Email: login + "@" + name + ".example",
 			Orgs: map[uuid.UUID]schemas.Role{o.org.ID: role},
-		})
+		}))
 	}
 	return o
 }

@@ -48,10 +48,10 @@ func TestOperatorCreatesOrganization(t *testing.T) {
 	opal.sees("Made by "+o.name, "admins@example.com", "No integration yet.")
 
 	made := opal.id()
-	o.welcome(t, stack.OIDCUser{
+	require.NoError(t, o.welcome(stack.OIDCUser{
 		Login: "new" + o.name, Name: "Nia New", Email: "nia@example.com",
 		Orgs: map[uuid.UUID]schemas.Role{made: schemas.RoleAdmin},
-	})
+	}))
 	nia := o.open(t, browser.Look{})
 	nia.signIn("new"+o.name, "/")
 	nia.sees("Made by "+o.name, "Add the first integration")

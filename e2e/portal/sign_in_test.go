@@ -109,10 +109,10 @@ func TestOutsider(t *testing.T) {
 func TestSwitchOrganization(t *testing.T) {
 	o := begin(t)
 	other := o.newStory(o.ctx, t)
-	o.welcome(t, stack.OIDCUser{
+	require.NoError(t, o.welcome(stack.OIDCUser{
 		Login: "both" + o.name, Name: "Bo Both", Email: "bo@example.com",
 		Orgs: map[uuid.UUID]schemas.Role{o.org.ID: schemas.RoleAdmin, other.org.ID: schemas.RoleViewer},
-	})
+	}))
 	bo := o.open(t, browser.Look{})
 	bo.signIn("both"+o.name, o.path("audit-logging"))
 	bo.sees("Add the first integration")
