@@ -48,6 +48,10 @@ generate: ## Make generated code anew
 build: ## Build the programs into bin/
 	$(GO) build -o bin/ ./api ./worker ./cmd/auditferry
 
+.PHONY: screenshots
+screenshots: setup ## Write a picture of every page of the portal into .dev/screenshots
+	@$(GO) run ./dev screenshots
+
 .PHONY: bench
 bench: setup ## Measure exports and ingest against the floor and other ways (BENCH_EVENTS=200000 to try it)
 	@$(GO) build -o .dev/bin/bench ./bench && exec .dev/bin/bench $(if $(BENCH_EVENTS),-events $(BENCH_EVENTS)) $(BENCH_FLAGS)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/auditferry/auditferry/schemas"
+	"github.com/auditferry/auditferry/dev/browser"
 )
 
 // Page is one page of the portal as one person sees it.
@@ -12,6 +12,9 @@ type Page struct {
 	Name string // of its picture
 	Who  string // Admin, Viewer, Operator, Outsider; "" for somebody who is not signed in
 	Path string
+
+	// Click is clicked there, to open a dialog or a menu; "" is nothing.
+	Click string
 
 	// Says is on the page when all is as it should be.
 	Says string
@@ -94,6 +97,17 @@ func (o *Scene) Pages(ctx context.Context) ([]Page, error) {
 		{Name: "account", Path: "/account", Says: "Sign out everywhere"},
 		{Name: "not-found", Path: "/nowhere", Status: 404, Says: "There is nothing here"},
 
+		{Name: "menu-organizations", Path: acme + "/audit-logging", Click: "Organization: Acme", Says: "Globex"},
+		{Name: "menu-person", Path: acme + "/audit-logging", Click: "Signed in as Ada Admin", Says: "Your account"},
+		{Name: "dialog-add", Path: acme + "/audit-logging", Click: "Add", Says: "Create storage integration"},
+		{Name: "dialog-edit-destination", Path: integration(o.active), Click: "Edit Destination", Says: "instead of pausing"},
+		{Name: "dialog-delete-integration", Path: integration(o.active), Click: "Delete integration", Says: "cannot be undone"},
+		{Name: "dialog-resume", Path: export(o.moved), Click: "Resume …", Says: "It will deliver to"},
+		{Name: "dialog-link", Path: export(o.orphan), Click: "Link to another integration", Says: "Storage integration"},
+		{Name: "dialog-backfill", Path: export(o.nightly), Click: "Backfill", Says: "Which events"},
+		{Name: "dialog-delete-export", Path: export(o.nightly), Click: "Delete", Says: "This cannot be undone."},
+		{Name: "dialog-api-key", Path: acme + "/api-keys", Click: "Create key", Says: "Which program uses it"},
+
 		{Name: "viewer-settings", Who: Viewer, Path: acme + "/audit-logging", Says: "Security archive"},
 		{Name: "viewer-integration", Who: Viewer, Path: integration(o.awaiting), Says: "What to do now"},
 		{Name: "viewer-export", Who: Viewer, Path: export(o.nightly), Says: "Latest runs"},
@@ -115,5 +129,16 @@ func (o *Scene) Pages(ctx context.Context) ([]Page, error) {
 	return pages, nil
 }
 
-// Org is the organization with something in every state.
-func (o *Scene) Org() schemas.Org { return o.admin.Org }
+// Open has a person open the page, and wait until it says what it should.
+func (g Page) Open(p *browser.Person) error {
+	p.Expect(g.Status)
+	if err := p.Visit(g.Path); err != nil {
+		return err
+	}
+	if g.Click != "" {
+		if err := p.Click(g.Click); err != nil {
+			return err
+		}
+	}
+	return p.WaitFor(g.Says)
+}

@@ -3,12 +3,14 @@ package portal
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/auditferry/auditferry/dev/actor"
 	"github.com/auditferry/auditferry/dev/browser"
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -245,12 +247,41 @@ func TestOperatorProvisions(t *testing.T) {
 	opal.fill("Service account", account)
 	opal.click("Hand in")
 	opal.sees("Credentials handed in")
-	opal.seesNo(o.name)
+	opal.seesNo(o.name + "-audit")
 
 	ada.sees("The credentials are ready.")
 	ada.click("View credentials")
 	ada.sees(account)
 	o.grant(id, schemas.GCP, "one")
-	ada.sees("Granted")
+
+	// The operator did not say that nobody else is given this account.
+	ada.Expect(http.StatusUnprocessableEntity)
+	ada.click("Hand in the code")
+	place, code := o.challenge(id)
+	ada.sees(place)
+	ada.fill("Code", "a guess")
+	ada.click("Hand in the code")
+	ada.wrong(map[string]string{"Code": ""})
+	ada.fill("Code", code)
+	ada.click("Hand in the code")
+	ada.sees("What to do now")
+	ada.in("Verified").sees("Done")
 	require.NoError(t, o.admin.AwaitAccess(o.ctx, id))
+}
+
+// challenge is where the owner of a destination is to read, and what lies there.
+func (o *story) challenge(id uuid.UUID) (place, code string) {
+	o.t.Helper()
+	require.NoError(o.t, actor.Until(o.ctx, func() (string, error) {
+		integration, err := o.admin.Integration(o.ctx, id)
+		place = integration.Ownership.Challenge
+		if err != nil || place == "" {
+			return "a challenge", err
+		}
+		key := strings.TrimPrefix(place, "gs://"+integration.Destination.Bucket+"/")
+		content, err := o.ReadObject(o.ctx, integration.Destination, key)
+		code = string(content)
+		return "", err
+	}))
+	return place, code
 }

@@ -8,24 +8,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/auditferry/auditferry/dev/browser"
+	"github.com/auditferry/auditferry/dev/pictures"
 	"github.com/auditferry/auditferry/dev/stack"
 	"github.com/auditferry/auditferry/schemas"
 )
 
-// An export that fails is on the operators' page, with whose fault it is.
-func TestOperatorFailing(t *testing.T) {
-	o := begin(t)
-	newest, err := o.product.Report(o.ctx, 20)
-	require.NoError(t, err)
-	integration := o.integrated(schemas.AWS, "Archive", "one")
-	export := o.exporting(integration, "Everything")
-	require.NoError(t, o.admin.AwaitDelivered(o.ctx, export, newest))
-
-	opal := o.open(t, browser.Look{})
-	opal.signIn("opal", "/operator")
-	opal.sees("Waiting for credentials", "Health")
+// Operators see what fails in which organization, why, and whether the service
+// itself is well.
+func TestOperatorSeesTrouble(t *testing.T) {
+	t.Parallel()
+	s, _ := scene(t)
+	opal := sit(t, s, pictures.Operator, browser.Look{})
+	opal.visit("/operator")
+	opal.in("Data lake").seesNo("Hand in credentials") // its credentials are there
+	opal.in("Analytics").sees("Hand in credentials")
 	opal.click("Failing exports")
-	opal.sees("Failing exports")
+	opal.in("Hot standby").sees("Acme", "Workflow")
+	opal.click("Acme")
+	opal.in("Security archive").sees("Active", "Granted")
 	opal.click("Health")
 	opal.sees("Database", "Temporal", "Workers")
 	opal.seesNo("stands still")

@@ -73,11 +73,10 @@ func TestEveryPage(t *testing.T) {
 
 func checkPage(t *testing.T, u user, page pictures.Page) {
 	t.Helper()
-	u.Expect(page.Status)
 	u.Received()
-	u.visit(page.Path)
+	err := page.Open(u.Person)
 	received := u.Received()
-	if err := u.WaitFor(page.Says); err != nil {
+	if err != nil {
 		t.Errorf("%s: %v", page.Name, err)
 		return
 	}
