@@ -71,8 +71,8 @@ type failingRow struct {
 	Ours       bool // it is not about the organization's cloud
 }
 
-// Workflow is the last run's workflow, for an address in Temporal UI.
-func (r failingRow) Workflow() string { return url.PathEscape(r.LastRun.WorkflowID) }
+// Workflow is the failed run's workflow, for an address in Temporal UI.
+func (r failingRow) Workflow() string { return url.PathEscape(r.Failure.WorkflowID) }
 
 type failingBody struct {
 	Exports []failingRow
@@ -81,22 +81,22 @@ type failingBody struct {
 
 // turns says of each kind of error who can end it.
 var turns = map[schemas.ErrorKind]string{
-	schemas.KindDenied:      "Up to the organization, which has been mailed what to do.",
-	schemas.KindNotFound:    "Up to the organization, which has been mailed what to do.",
+	schemas.KindDenied:      "Up to the organization.",
+	schemas.KindNotFound:    "Up to the organization.",
 	schemas.KindThrottled:   "Passes by itself, unless many exports go to the same cloud at once.",
 	schemas.KindUnavailable: "Passes by itself, unless the way from here to the cloud is broken.",
 	schemas.KindInvalid:     "Up to the organization, unless several have it since the same time.",
-	schemas.KindConflict:    "Up to the organization, which has been mailed what to do.",
+	schemas.KindConflict:    "Up to the organization.",
 }
 
 func failingRowOf(failing service.FailingExport) failingRow {
 	row := failingRow{FailingExport: failing, What: unsorted.what, Turn: "Up to us: no cloud has answered this.", Ours: true}
-	if failing.LastRun == nil {
-		row.What, row.Turn = "No run is known", "Look at the export’s schedule."
+	if failing.Failure == nil {
+		row.What, row.Turn = "No failed run is known", "Look at the export’s schedule."
 		return row
 	}
-	if cause, known := causes[failing.LastRun.ErrorKind]; known {
-		row.What, row.Turn, row.Ours = cause.what, turns[failing.LastRun.ErrorKind], false
+	if cause, known := causes[failing.Failure.ErrorKind]; known {
+		row.What, row.Turn, row.Ours = cause.what, turns[failing.Failure.ErrorKind], false
 	}
 	return row
 }

@@ -73,16 +73,32 @@ func TestFailingExportsPage(t *testing.T) {
 	require.Contains(t, opal.get("/operator/exports").body, "Every active export delivers.")
 	acme := s.addEstate("Acme")
 	require.NoError(t, s.store.InOrg(t.Context(), acme.org, func(tx *postgres.Tx) error {
+		if err := tx.EndRun(t.Context(), schemas.Run{ID: acme.run, Status: schemas.RunFailed, ErrorKind: schemas.KindDenied, Error: "no <way> in"}); err != nil {
+			return err
+		}
 		return tx.MarkFailing(t.Context(), acme.export, time.Now())
 	}))
 	page := opal.get("/operator/exports").body
 	for _, says := range []string{
-		"Acme hourly", "Up to us: no cloud has answered this.",
+		"Acme hourly", "Access denied", "Up to the organization", "no &lt;way&gt; in",
 		"https://temporal.example/namespaces/default/workflows/" + url.PathEscape(schemas.ExportWorkflowID(acme.export)),
 	} {
 		require.Contains(t, page, says)
 	}
 	require.Contains(t, opal.get("/operator").body, "failing export")
+}
+
+// Every kind of error has its words, and what no cloud has answered is ours.
+func TestWhoseTurn(t *testing.T) {
+	t.Parallel()
+	for kind := range causes {
+		row := failingRowOf(service.FailingExport{Failure: &schemas.Run{ErrorKind: kind}})
+		require.NotEmpty(t, row.What, kind)
+		require.NotEmpty(t, row.Turn, kind)
+		require.False(t, row.Ours, kind)
+	}
+	require.True(t, failingRowOf(service.FailingExport{Failure: &schemas.Run{}}).Ours)
+	require.True(t, failingRowOf(service.FailingExport{}).Ours)
 }
 
 func TestOrganizations(t *testing.T) {

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -83,7 +84,18 @@ func (s *Service) Health(ctx context.Context, caller Caller) ([]Part, error) {
 	for _, part := range found {
 		parts = append(parts, part...)
 	}
-	return parts, nil
+	return sayOnce(parts), nil
+}
+
+// sayOnce leaves out why parts are unknown when Temporal's own part says it.
+func sayOnce(parts []Part) []Part {
+	silent := slices.ContainsFunc(parts, func(p Part) bool { return p.Name == partTemporal && p.State == PartBad })
+	for i := range parts {
+		if silent && parts[i].State == PartUnknown {
+			parts[i].Found = "Temporal does not answer."
+		}
+	}
+	return parts
 }
 
 func (s *Service) databaseParts(ctx context.Context) []Part {
@@ -133,15 +145,17 @@ func waiting(name string, pile postgres.Pile, none, what, todo string) Part {
 	return part
 }
 
+const partTemporal = "Temporal"
+
 func (s *Service) temporalPart(ctx context.Context) []Part {
 	namespace, err := s.temporal.Namespace(ctx)
 	if err != nil {
 		return []Part{{
-			Name: "Temporal", State: PartBad, Found: "It does not answer: " + err.Error() + ".",
+			Name: partTemporal, State: PartBad, Found: "It does not answer: " + err.Error() + ".",
 			Todo: "Look at the Temporal server, and at the TEMPORAL_* settings of this program. Commands are accepted meanwhile, and carried out when it is back.",
 		}}
 	}
-	return []Part{{Name: "Temporal", State: PartGood, Found: "It answers, and has the namespace " + namespace + "."}}
+	return []Part{{Name: partTemporal, State: PartGood, Found: "It answers, and has the namespace " + namespace + "."}}
 }
 
 // unknown is what cannot be seen without Temporal.

@@ -102,6 +102,7 @@ func TestHealthWithoutTemporal(t *testing.T) {
 		require.Equal(t, service.PartBad, parts["Temporal"].State, name)
 		require.Equal(t, service.PartUnknown, parts["Workers, exports"].State, name)
 		require.Equal(t, service.PartUnknown, parts["Schedule watch"].State, name)
+		require.Equal(t, "Temporal does not answer.", parts["Schedule watch"].Found, "the reason is said once")
 		require.Equal(t, service.PartGood, parts["Database"].State, name)
 	}
 }

@@ -16,7 +16,7 @@ import (
 type FailingExport struct {
 	ExportView
 	OrgName string
-	LastRun *schemas.Run // nil when no run is known any more
+	Failure *schemas.Run // the one that failed last; nil when none is known
 }
 
 // FailingExports lists the failing exports of all organizations, the longest
@@ -52,7 +52,7 @@ func (s *Service) viewFailing(ctx context.Context, tx *postgres.Tx, exports []sc
 	if err != nil {
 		return nil, err
 	}
-	runs, err := tx.LastRuns(ctx, ids)
+	runs, err := tx.LastFailures(ctx, ids)
 	last := make(map[uuid.UUID]*schemas.Run, len(runs))
 	for i := range runs {
 		last[runs[i].ExportID] = &runs[i]

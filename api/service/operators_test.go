@@ -47,7 +47,7 @@ func TestFailingExports(t *testing.T) {
 	require.Len(t, list.Items, 1)
 	require.Equal(t, first, list.Items[0].ID)
 	require.Equal(t, "Acme", list.Items[0].OrgName)
-	require.Nil(t, list.Items[0].LastRun)
+	require.Nil(t, list.Items[0].Failure)
 	list, err = b.FailingExports(t.Context(), operator(), service.Page{Limit: 1, Cursor: list.NextCursor})
 	require.NoError(t, err)
 	require.Len(t, list.Items, 1)

@@ -25,6 +25,15 @@ func (t *Tx) FailingExports(ctx context.Context, after Streak, limit int) ([]sch
 		ORDER BY failing_since, id LIMIT $4`, t.org, after.Since, after.ExportID, limit)
 }
 
+// LastFailures is LastFailure for many, in one query. Exports none of whose runs
+// has failed are left out.
+func (t *Tx) LastFailures(ctx context.Context, exports []uuid.UUID) ([]schemas.Run, error) {
+	return queryAll(ctx, t, "find the last failed runs", scanRun, `
+		SELECT last.* FROM unnest($1::uuid[]) AS wanted(id) CROSS JOIN LATERAL (`+selectRun+`
+			WHERE r.export_id = wanted.id AND r.status = 'failed' AND w.backfill_id IS NULL ORDER BY r.id DESC LIMIT 1
+		) AS last`, exports)
+}
+
 // Pile is what waits for the same thing.
 type Pile struct {
 	Count  int

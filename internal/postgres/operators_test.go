@@ -49,6 +49,36 @@ func TestFailingExports(t *testing.T) {
 	})
 }
 
+func TestLastFailures(t *testing.T) {
+	t.Parallel()
+	acme := setup(t)
+	acme.append(6)
+	archive := acme.addIntegration("s3://acme-audit/")
+	hourly, never := acme.addExport(archive, "hourly"), acme.addExport(archive, "never")
+	end := func(r schemas.Run, status schemas.RunStatus) {
+		r.Status = status
+		acme.in(func(tx *postgres.Tx) { require.NoError(t, tx.EndRun(t.Context(), r)) })
+	}
+	window, first := acme.addRun(hourly, 1, 2)
+	end(first, schemas.RunFailed)
+	second := acme.beginRun(window)
+	end(second, schemas.RunFailed)
+	acme.beginRun(window) // what is under way has not failed
+	asked := []uuid.UUID{hourly.ID, never.ID}
+	acme.asOperator(func(tx *postgres.Tx) {
+		failures, err := tx.LastFailures(t.Context(), asked)
+		require.NoError(t, err)
+		require.Len(t, failures, 1)
+		require.Equal(t, second.ID, failures[0].ID)
+	})
+	// Invariant 6.
+	acme.withOrg(acme.addOrg("Globex")).in(func(tx *postgres.Tx) {
+		failures, err := tx.LastFailures(t.Context(), asked)
+		require.NoError(t, err)
+		require.Empty(t, failures)
+	})
+}
+
 func TestBacklog(t *testing.T) {
 	t.Parallel()
 	acme := setup(t)
