@@ -57,9 +57,18 @@ func (p *Person) Path() (string, error) {
 	return u.RequestURI(), nil
 }
 
-// Picture writes a picture of the whole page to a PNG file.
+// Picture writes a picture of the whole page to a PNG file; of the window alone
+// where a dialog is open, which stands in the middle of that.
 func (p *Person) Picture(file string) error {
-	png, err := Ask(p, chromedp.FullScreenshot(100))
+	open, err := Ask(p, chromedp.Evaluate[bool](`document.querySelector("dialog[open]") !== null`))
+	if err != nil {
+		return fmt.Errorf("take a picture: %w", err)
+	}
+	take := chromedp.FullScreenshot(100)
+	if open {
+		take = chromedp.CaptureScreenshot()
+	}
+	png, err := Ask(p, take)
 	if err != nil {
 		return fmt.Errorf("take a picture: %w", err)
 	}
