@@ -87,9 +87,9 @@ func (o *story) grantWatched(u user, integration uuid.UUID, cloud schemas.Cloud)
 		// This page does not load itself again: each view of it is recorded.
 		u.click("Archive")
 	} else {
-		u.sees("Go on")
+		u.sees("What to do next")
 		u.stays()
-		u.click("Go on")
+		u.click("What to do next")
 	}
 	u.in("Access granted").sees("Done")
 	u.in("Verified").sees("Done")

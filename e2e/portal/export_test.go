@@ -44,7 +44,7 @@ func TestExportButtons(t *testing.T) {
 	ada.fill("Time zone", "Nowhere/Land")
 	ada.click("Save")
 	ada.sees("Nothing was saved yet", "Must name at least one day")
-	ada.wrong(map[string]string{"Name": ""})
+	ada.wrong(map[string]string{"Name": "", "Monday": ""})
 	ada.tick("Monday")
 	ada.tick("Friday")
 	ada.click("Save")

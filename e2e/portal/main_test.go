@@ -3,10 +3,13 @@ package portal
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,6 +44,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	status, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -71,6 +75,13 @@ func run(m *testing.M) (status int, err error) {
 	shared.users = []stack.OIDCUser{
 		{Login: "opal", Name: "Opal Operator", Email: "opal@auditferry.example", Operator: true},
 		{Login: "otto", Name: "Otto Outsider", Email: "otto@elsewhere.example"},
+	}
+	// Tests wait more than they work: for runs, checks and pages. Who says
+	// otherwise gets it.
+	if atOnce := flag.Lookup("test.parallel"); atOnce.Value.String() == atOnce.DefValue {
+		if err := flag.Set(atOnce.Name, strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+			return 1, err
+		}
 	}
 	return m.Run(), nil
 }

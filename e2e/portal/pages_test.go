@@ -83,13 +83,20 @@ func checkPage(t *testing.T, u user, page pictures.Page) {
 	if received > firstPage {
 		t.Errorf("%s takes %d bytes", page.Name, received)
 	}
+	checkLook(t, u, page.Name)
+}
+
+// checkLook holds what is so of every page: it fits its window, nothing is on
+// the console, and nobody is kept from using it.
+func checkLook(t *testing.T, u user, name string) {
+	t.Helper()
 	wider, err := u.Overflow()
 	u.must(err)
 	if wider > 0 {
-		t.Errorf("%s is %d pixels wider than its window", page.Name, wider)
+		t.Errorf("%s is %d pixels wider than its window", name, wider)
 	}
 	if complaints := u.Complaints(); len(complaints) > 0 {
-		t.Errorf("%s: on the console: %s", page.Name, strings.Join(complaints, "\n"))
+		t.Errorf("%s: on the console: %s", name, strings.Join(complaints, "\n"))
 	}
 	if u.NoScripts() {
 		return // axe-core is a script
@@ -98,9 +105,9 @@ func checkPage(t *testing.T, u user, page pictures.Page) {
 	u.must(err)
 	for _, barrier := range barriers {
 		if barrier.Impact == "serious" || barrier.Impact == "critical" {
-			t.Errorf("%s: %s", page.Name, barrier)
+			t.Errorf("%s: %s", name, barrier)
 		} else {
-			t.Logf("%s: %s", page.Name, barrier)
+			t.Logf("%s: %s", name, barrier)
 		}
 	}
 }
