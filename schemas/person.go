@@ -1,6 +1,15 @@
 package schemas
 
-import "github.com/google/uuid"
+import (
+	"errors"
+
+	"github.com/google/uuid"
+)
+
+// ErrSignInRefused is behind every error of a sign-in that trying once more
+// cannot mend: the identity provider, or what it said of the person, is to blame
+// and not the way to it.
+var ErrSignInRefused = errors.New("the identity provider's answer cannot be accepted")
 
 // Person is somebody who has signed in, as the identity provider describes
 // them.

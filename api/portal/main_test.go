@@ -2,7 +2,7 @@ package portal
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -67,7 +67,7 @@ func (m *memoryProvider) Finish(_ context.Context, begun schemas.SignIn, code st
 	delete(m.begun, code)
 	begun.URL = known.URL // it does not go into the cookie
 	if !found || begun != known {
-		return schemas.Person{}, errors.New("no such code")
+		return schemas.Person{}, fmt.Errorf("no such code: %w", schemas.ErrSignInRefused)
 	}
 	return m.person, m.fail
 }

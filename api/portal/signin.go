@@ -3,6 +3,7 @@ package portal
 import (
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/auditferry/auditferry/api/service"
+	"github.com/auditferry/auditferry/schemas"
 )
 
 // signIn sends the person to the identity provider. It is where everybody is
@@ -57,25 +59,34 @@ func (p *Portal) signedIn(c *gin.Context) {
 	}
 	if err := p.admit(c, begun); err != nil {
 		p.log.Warn("sign-in failed", zap.Error(err))
-		if errors.Is(err, errTooMuch) {
+		switch {
+		case errors.Is(err, errTooMuch):
 			p.show(c, tooManyOrgs)
-			return
+		case errors.Is(err, errProvider) && !errors.Is(err, schemas.ErrSignInRefused):
+			p.show(c, providerSilent)
+		case errors.Is(err, errProvider):
+			p.show(c, signInRefused)
+		default:
+			p.Fail(c, err)
 		}
-		p.show(c, signInRefused)
 		return
 	}
 	c.Redirect(http.StatusSeeOther, begun.Next)
 }
 
+// errProvider is behind what goes wrong between the portal and the identity
+// provider.
+var errProvider = errors.New("the identity provider has signed nobody in")
+
 func (p *Portal) admit(c *gin.Context, begun attempt) error {
 	ctx := c.Request.Context()
 	code := c.Query("code")
 	if code == "" {
-		return errors.New("the identity provider sent no code")
+		return fmt.Errorf("%w: it sent no code: %w", errProvider, schemas.ErrSignInRefused)
 	}
 	person, err := p.provider.Finish(ctx, begun.SignIn, code)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errProvider, err)
 	}
 	orgs, err := p.service.OrgsOf(ctx, person)
 	if err != nil {

@@ -151,6 +151,7 @@ func TestProviderDown(t *testing.T) {
 	state := v.begin("/")
 	s.provider.fail = errors.New("no route to host 10.0.0.1")
 	a = v.comeBack(state, "code-"+state)
+	require.Equal(t, http.StatusServiceUnavailable, a.status, "to try again may help")
 	require.NotContains(t, a.body, "10.0.0.1")
 	require.Empty(t, v.cookie(sessionCookie))
 	require.NotZero(t, s.log.FilterMessageSnippet("sign-in").Len(), "operators find the reason in the log")

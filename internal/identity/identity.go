@@ -19,11 +19,6 @@ import (
 	"github.com/auditferry/auditferry/schemas"
 )
 
-// ErrRefused is behind every error that trying once more cannot mend by
-// itself: the provider, or what it said of the person, is to blame and not the
-// way to it.
-var ErrRefused = errors.New("the identity provider's answer cannot be accepted")
-
 // Options says where people sign in.
 type Options struct {
 	Issuer       string // URL; the discovery document is below it
@@ -126,5 +121,5 @@ func (p *Provider) Finish(ctx context.Context, begun schemas.SignIn, code string
 }
 
 func refused(format string, args ...any) error {
-	return errors.Join(ErrRefused, fmt.Errorf(format, args...))
+	return errors.Join(schemas.ErrSignInRefused, fmt.Errorf(format, args...))
 }

@@ -209,7 +209,7 @@ func TestFinishRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := newProvider(t).finish(claims)
-			require.ErrorIs(t, err, identity.ErrRefused)
+			require.ErrorIs(t, err, schemas.ErrSignInRefused)
 		})
 	}
 }
@@ -235,7 +235,7 @@ func TestFinishRefusesForgedTokens(t *testing.T) {
 			begun := m.begin(p, nil)
 			m.answer = map[string]any{"access_token": "a", "token_type": "Bearer", "id_token": token(m)}
 			_, err := p.Finish(t.Context(), begun, code)
-			require.ErrorIs(t, err, identity.ErrRefused)
+			require.ErrorIs(t, err, schemas.ErrSignInRefused)
 		})
 	}
 }
@@ -246,13 +246,13 @@ func TestFinishRefusesCodes(t *testing.T) {
 	p := identity.New(m.options())
 	begun := m.begin(p, nil)
 	_, err := p.Finish(t.Context(), begun, "another-code")
-	require.ErrorIs(t, err, identity.ErrRefused)
+	require.ErrorIs(t, err, schemas.ErrSignInRefused)
 
 	stolen := begun // the code of another browser's sign-in is of no use
 	stolen.Verifier = m.begin(p, nil).Verifier
 	m.begin(p, nil)
 	_, err = p.Finish(t.Context(), stolen, code)
-	require.ErrorIs(t, err, identity.ErrRefused)
+	require.ErrorIs(t, err, schemas.ErrSignInRefused)
 }
 
 // An address that its provider has not verified could be somebody else's.
@@ -277,7 +277,7 @@ func TestProviderDownThenUp(t *testing.T) {
 	m.down = true
 	_, err := p.Begin(t.Context())
 	require.Error(t, err)
-	require.NotErrorIs(t, err, identity.ErrRefused, "to try again may help")
+	require.NotErrorIs(t, err, schemas.ErrSignInRefused, "to try again may help")
 	_, err = p.Finish(t.Context(), schemas.SignIn{}, code)
 	require.Error(t, err)
 
@@ -299,5 +299,5 @@ func TestProviderGone(t *testing.T) {
 	m.Close()
 	_, err := p.Finish(t.Context(), begun, code)
 	require.Error(t, err)
-	require.NotErrorIs(t, err, identity.ErrRefused)
+	require.NotErrorIs(t, err, schemas.ErrSignInRefused)
 }

@@ -10,4 +10,8 @@ CREATE TABLE sign_out (
 );
 CREATE INDEX sign_out_subject ON sign_out (subject);
 CREATE INDEX sign_out_forget ON sign_out (forget_at);
+-- The rows are people's, who are of no org or of many: no org sees them.
+ALTER TABLE sign_out ENABLE ROW LEVEL SECURITY;
+ALTER TABLE sign_out FORCE ROW LEVEL SECURITY;
+CREATE POLICY operator ON sign_out USING ((SELECT current_setting('auditferry.scope', true) = 'operator'));
 GRANT SELECT, INSERT, DELETE ON sign_out TO auditferry_app;
