@@ -124,3 +124,17 @@ func (p *Person) Fetch(method, path string, form map[string]string) (Reply, erro
 		`fetch(%s, { method: %s, body: %s, headers: { Accept: 'text/html' } }).then(async (a) => ({ status: a.status, body: await a.text() }))`,
 		quoted(path), quoted(method), body), chromedp.EvalAwaitPromise))
 }
+
+// Read is the text of a marked region, such as a document to copy, by the
+// beginning of its label.
+func (p *Person) Read(label string) (text string, err error) {
+	err = p.poll(func() (string, error) {
+		text, err = Ask(p, chromedp.Evaluate[string](fmt.Sprintf(
+			`[...document.querySelectorAll('[role=region]')].find((el) => el.ariaLabel?.startsWith(%s))?.textContent ?? ''`, quoted(label))))
+		if text == "" {
+			return fmt.Sprintf("there is no region %q", label), err
+		}
+		return "", err
+	})
+	return text, err
+}

@@ -88,16 +88,27 @@ func (b Barrier) String() string {
 	return fmt.Sprintf("%s (%s): %s at %s", b.ID, b.Impact, b.Help, b.Where)
 }
 
+// Contrast is axe-core's rule that depends on colors alone.
+const Contrast = "color-contrast"
+
 // Barriers has axe-core look for what WCAG 2.2 AA does not allow, and for what
-// its authors think bad practice.
-func (p *Person) Barriers() ([]Barrier, error) {
+// its authors think bad practice. With rules it looks for these alone.
+func (p *Person) Barriers(rules ...string) ([]Barrier, error) {
 	script, err := os.ReadFile(p.axe)
 	if err != nil {
 		return nil, fmt.Errorf("read axe-core: %w", err)
 	}
-	const look = `axe.run().then((found) => JSON.stringify(found.violations.flatMap((v) =>
+	options := "{}"
+	if len(rules) > 0 {
+		only, err := json.Marshal(rules)
+		if err != nil {
+			return nil, err
+		}
+		options = "{ runOnly: { type: 'rule', values: " + string(only) + " } }"
+	}
+	const look = `axe.run(%s).then((found) => JSON.stringify(found.violations.flatMap((v) =>
 		v.nodes.map((n) => ({ id: v.id, impact: v.impact, help: v.help, where: n.target.join(' ') + ' ' + n.html.slice(0, 200) })))))`
-	found, err := Ask(p, chromedp.Evaluate[string](string(script)+";"+look, chromedp.EvalAwaitPromise))
+	found, err := Ask(p, chromedp.Evaluate[string](string(script)+";"+fmt.Sprintf(look, options), chromedp.EvalAwaitPromise))
 	if err != nil {
 		return nil, fmt.Errorf("run axe-core: %w", err)
 	}

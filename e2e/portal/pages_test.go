@@ -63,15 +63,19 @@ func TestEveryPage(t *testing.T) {
 			t.Run(name+"/"+who, func(t *testing.T) {
 				t.Parallel()
 				u := sit(t, s, who, look)
+				var rules []string
+				if look.Dark { // what is not color is as in the light
+					rules = []string{browser.Contrast}
+				}
 				for _, page := range byPerson[who] {
-					checkPage(t, u, page)
+					checkPage(t, u, page, rules...)
 				}
 			})
 		}
 	}
 }
 
-func checkPage(t *testing.T, u user, page pictures.Page) {
+func checkPage(t *testing.T, u user, page pictures.Page, rules ...string) {
 	t.Helper()
 	u.Received()
 	err := page.Open(u.Person)
@@ -83,12 +87,12 @@ func checkPage(t *testing.T, u user, page pictures.Page) {
 	if received > firstPage {
 		t.Errorf("%s takes %d bytes", page.Name, received)
 	}
-	checkLook(t, u, page.Name)
+	checkLook(t, u, page.Name, rules...)
 }
 
 // checkLook holds what is so of every page: it fits its window, nothing is on
 // the console, and nobody is kept from using it.
-func checkLook(t *testing.T, u user, name string) {
+func checkLook(t *testing.T, u user, name string, rules ...string) {
 	t.Helper()
 	wider, err := u.Overflow()
 	u.must(err)
@@ -101,7 +105,7 @@ func checkLook(t *testing.T, u user, name string) {
 	if u.NoScripts() {
 		return // axe-core is a script
 	}
-	barriers, err := u.Barriers()
+	barriers, err := u.Barriers(rules...)
 	u.must(err)
 	for _, barrier := range barriers {
 		if barrier.Impact == "serious" || barrier.Impact == "critical" {
