@@ -12,7 +12,7 @@ help: ## List the targets
 
 .PHONY: setup
 setup: ## Get everything that development needs (minutes the first time, then nothing)
-	@$(TOOL) temporal versitygw fake-gcs-server azurite maildev oidc-provider toxiproxy postgres > /dev/null
+	@$(TOOL) temporal versitygw fake-gcs-server azurite maildev oidc-provider toxiproxy postgres chromium > /dev/null
 	@$(GO) mod download
 
 .PHONY: dev
@@ -47,6 +47,10 @@ generate: ## Make generated code anew
 .PHONY: build
 build: ## Build the programs into bin/
 	$(GO) build -o bin/ ./api ./worker ./cmd/auditferry
+
+.PHONY: screenshots
+screenshots: setup ## Write a picture of every page of the portal into .dev/screenshots
+	@$(GO) run ./dev screenshots
 
 .PHONY: bench
 bench: setup ## Measure exports and ingest against the floor and other ways (BENCH_EVENTS=200000 to try it)

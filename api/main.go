@@ -11,15 +11,18 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/auditferry/auditferry/api/httpapi"
+	"github.com/auditferry/auditferry/api/portal"
 	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/internal/config"
 	"github.com/auditferry/auditferry/internal/dispatch"
+	"github.com/auditferry/auditferry/internal/identity"
 	"github.com/auditferry/auditferry/internal/postgres"
 	"github.com/auditferry/auditferry/internal/schedule"
 	"github.com/auditferry/auditferry/internal/temporalclient"
@@ -66,6 +69,7 @@ func run(ctx context.Context) error {
 		Store:          store,
 		Dispatcher:     dispatch.New(store, schedule.Adapter{Client: temporal}, temporalclient.Signaler{Client: temporal}, temporalclient.Starter{Client: temporal}),
 		Log:            log,
+		Temporal:       temporalclient.Watcher{Client: temporal},
 		Provisioners:   provisioners(cfg.Common),
 		Retention:      cfg.Retention,
 		AzureAuthority: cfg.AzureAuthorityHost,
@@ -76,11 +80,45 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
-	handler, err := httpapi.New(httpapi.Options{Service: all, Authenticator: all, Log: log})
+	pages, err := openPortal(cfg, log, all)
+	if err != nil {
+		return err
+	}
+	handler, err := httpapi.New(httpapi.Options{
+		Service: all, Authenticator: all, Log: log, Pages: pages, TrustedProxies: cfg.TrustedProxies,
+	})
 	if err != nil {
 		return err
 	}
 	return serve(ctx, cfg, log, handler)
+}
+
+// openPortal makes the pages; nil when there is no identity provider to sign in
+// at.
+func openPortal(cfg config.API, log *zap.Logger, all *service.Service) (httpapi.Pages, error) {
+	if !cfg.Portal.Served() {
+		log.Info("no portal: AUDITFERRY_OIDC_ISSUER is not set")
+		return nil, nil
+	}
+	if cfg.Portal.Made {
+		log.Warn("AUDITFERRY_SESSION_KEY is not set: sessions end with this program, and no other api program knows them")
+	}
+	return portal.New(portal.Options{
+		Service: all,
+		Provider: identity.New(identity.Options{
+			Issuer:       cfg.Portal.Issuer,
+			ClientID:     cfg.Portal.ClientID,
+			ClientSecret: cfg.Portal.ClientSecret,
+			RedirectURL:  strings.TrimSuffix(cfg.PublicURL, "/") + "/login/callback",
+			Scopes:       cfg.Portal.Scopes,
+			OrgsClaim:    cfg.Portal.OrgsClaim,
+		}),
+		Log:             log,
+		SessionKey:      cfg.Portal.SessionKey,
+		SessionLifetime: cfg.Portal.Lifetime,
+		Secure:          strings.HasPrefix(cfg.PublicURL, "https://"),
+		TemporalUI:      strings.TrimSuffix(cfg.Portal.Temporal, "/"),
+	})
 }
 
 func openStore(ctx context.Context, cfg config.API) (*postgres.Store, error) {

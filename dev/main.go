@@ -14,10 +14,11 @@ import (
 
 const usage = `usage: go run ./dev <command>
 
-  up      start everything, make an organization, and run until Ctrl-C
-  demo    play the whole story on a fresh stack and check what was delivered
-  chaos   kill and disturb everything on a fresh stack, then count; -h lists its flags
-  clean   remove what up keeps between its runs
+  up           start everything, make an organization, and run until Ctrl-C
+  demo         play the whole story on a fresh stack and check what was delivered
+  chaos        kill and disturb everything on a fresh stack, then count; -h lists its flags
+  screenshots  write a picture of every page of the portal into .dev/screenshots
+  clean        remove what up keeps between its runs
 
 For docker-compose.yml, where other containers run the servers:
 
@@ -46,6 +47,8 @@ func run(ctx context.Context, args []string) error {
 		return demo.Run(ctx, os.Stdout)
 	case "chaos":
 		return chaos.Run(ctx, os.Stdout, args[1:])
+	case "screenshots":
+		return screenshots(ctx)
 	case "clean":
 		return clean()
 	case "clouds":

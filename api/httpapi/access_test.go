@@ -273,7 +273,7 @@ func TestRoles(t *testing.T) {
 				answer := s.do(t, c.with(key, own))
 				if !slices.Contains(roles[c.id], role) {
 					p := answer.problem(t, http.StatusForbidden)
-					require.Contains(t, p.Detail, "your API key has the role "+string(role))
+					require.Contains(t, p.Detail, "yours is "+string(role))
 					continue
 				}
 				require.NotContains(t, []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}, answer.status, "%s: %s", c.id, answer.body)

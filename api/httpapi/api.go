@@ -27,6 +27,22 @@ type Options struct {
 	Service       *service.Service
 	Authenticator Authenticator
 	Log           *zap.Logger
+
+	// Pages are served beside the API; nil: none.
+	Pages Pages
+
+	// TrustedProxies are the networks (CIDR) whose X-Forwarded-For is believed;
+	// none: clients are who connects.
+	TrustedProxies []string
+}
+
+// Pages are what people see in a browser.
+type Pages interface {
+	Register(router gin.IRouter)
+	// NotFound answers for addresses at which there is nothing.
+	NotFound(c *gin.Context)
+	// Fail answers with a page that says what went wrong.
+	Fail(c *gin.Context, err error)
 }
 
 type api struct {
@@ -36,6 +52,7 @@ type api struct {
 	contract      *contract
 	registry      *prometheus.Registry
 	metrics       metrics
+	pages         Pages
 }
 
 // New makes the handler of every path in the contract. It fails only when the
@@ -51,27 +68,52 @@ func New(o Options) (http.Handler, error) {
 		log:           o.Log,
 		contract:      contract,
 		registry:      prometheus.NewRegistry(),
+		pages:         o.Pages,
 	}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.metrics = newMetrics(a.registry)
-	return a.router()
+	router, err := a.router(o.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	return headAsGet(router), nil
 }
 
-func (a *api) router() (http.Handler, error) {
+// headAsGet answers HEAD wherever there is GET. The server itself leaves the
+// body out.
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			asked := *r
+			asked.Method = http.MethodGet
+			r = &asked
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (a *api) router(proxies []string) (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode)
 	router := gin.New()
 	router.HandleMethodNotAllowed = true
 	router.RedirectTrailingSlash = false
-	if err := router.SetTrustedProxies(nil); err != nil {
+	if err := router.SetTrustedProxies(proxies); err != nil {
 		return nil, err
 	}
 	router.Use(identify, a.observe, a.recovered)
 	router.NoRoute(func(c *gin.Context) {
+		if a.pages != nil && strings.Contains(c.GetHeader("Accept"), "text/html") {
+			a.pages.NotFound(c)
+			return
+		}
 		a.answer(c, newProblem(http.StatusNotFound, "There is nothing at this address. See /docs for what there is."))
 	})
 	router.NoMethod(func(c *gin.Context) {
 		a.answer(c, newProblem(http.StatusMethodNotAllowed, "Use one of the methods in the Allow header."))
 	})
+	if a.pages != nil {
+		a.pages.Register(router.Group("/", func(c *gin.Context) { c.Set(keyPage, true) }))
+	}
 	guarded := router.Group("/", a.guard)
 	if err := a.registerService(guarded); err != nil {
 		return nil, err
@@ -115,8 +157,8 @@ func (a *api) authenticate(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	caller.Origin = origin(c)
-	c.Set(keyAPIKey, caller.KeyID.String())
+	caller.Origin = service.Origin(c.ClientIP(), c.Request.UserAgent(), c.GetString(keyRequestID))
+	c.Set(keyAPIKey, caller.Actor.ID)
 	if caller.OrgID != nil {
 		c.Set(keyOrg, caller.OrgID.String())
 	}

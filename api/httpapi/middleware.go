@@ -5,15 +5,12 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
-
-	"github.com/auditferry/auditferry/schemas"
 )
 
 // Keys of what gin keeps with a request.
@@ -21,6 +18,7 @@ const (
 	keyRequestID = "request_id"
 	keyOrg       = "org"
 	keyAPIKey    = "api_key"
+	keyPage      = "page" // the request is for a page, not for the API
 )
 
 // identify gives the request an ID under which its log lines and its caller's
@@ -78,24 +76,15 @@ func (a *api) recovered(c *gin.Context) {
 			panic(cause)
 		}
 		a.log.Error("panic", append(requestFields(c), zap.Any("panic", cause), zap.ByteString("goroutine", debug.Stack()))...)
-		p, _ := problemOf(fmt.Errorf("panic: %v", cause))
+		err := fmt.Errorf("panic: %v", cause)
+		if c.GetBool(keyPage) {
+			a.pages.Fail(c, err)
+			return
+		}
+		p, _ := problemOf(err)
 		a.answer(c, p)
 	}()
 	c.Next()
-}
-
-// maxUserAgent is more bytes than browsers and SDKs send. The server takes
-// headers of a megabyte, and an audit event has at most 64 KiB.
-const maxUserAgent = 512
-
-// origin is what audit events say of where a request came from.
-func origin(c *gin.Context) schemas.EventContext {
-	agent := c.Request.UserAgent()
-	return schemas.EventContext{
-		IP:        c.ClientIP(),
-		UserAgent: strings.ToValidUTF8(agent[:min(len(agent), maxUserAgent)], "\uFFFD"),
-		RequestID: c.GetString(keyRequestID),
-	}
 }
 
 type metrics struct {

@@ -61,7 +61,7 @@ func ownEvent(caller Caller, action string, target schemas.Target, metadata map[
 		ID:         newID(),
 		OccurredAt: now(),
 		Action:     ownActions + action,
-		Actor:      schemas.Actor{Type: "api_key", ID: caller.KeyID.String(), Name: caller.Name},
+		Actor:      caller.Actor,
 		Targets:    []schemas.Target{target},
 		Outcome:    schemas.OutcomeSuccess,
 	}

@@ -66,7 +66,7 @@ func mayBackfill(ctx context.Context, tx *postgres.Tx, export schemas.Export) er
 		return alreadyDeleted()
 	}
 	integration, open, err := lockLive(ctx, tx, export.IntegrationID)
-	if isConflict(err) {
+	if isKind(err, Conflict) {
 		return conflict("The export's integration has been deleted, or is being deleted. Relink the export to another one first.")
 	}
 	if err != nil {
@@ -104,7 +104,7 @@ func startBackfill(ctx context.Context, tx *postgres.Tx, caller Caller, export s
 		Compression:  export.Compression,
 		PathTemplate: export.PathTemplate,
 		Filter:       export.Filter,
-		RequestedBy:  caller.Name,
+		RequestedBy:  caller.Actor.Name,
 		CreatedAt:    now(),
 	}
 	op := newOperation(export.OrgID, schemas.OpBackfillExport, caller)
@@ -157,7 +157,7 @@ func (s *Service) CancelBackfill(ctx context.Context, call Call, in CancelBackfi
 		if backfill.Status != schemas.BackfillRunning {
 			return firstCancel(ctx, tx, backfill)
 		}
-		if err := cancelBackfill(ctx, tx, backfill.ID, "cancelled by "+call.Name); err != nil {
+		if err := cancelBackfill(ctx, tx, backfill.ID, "cancelled by "+call.Actor.Name); err != nil {
 			return schemas.Operation{}, err
 		}
 		return recordCancel(ctx, tx, call.Caller, export, backfill)

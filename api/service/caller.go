@@ -17,11 +17,23 @@ import (
 type Caller struct {
 	OrgID *uuid.UUID
 	Role  schemas.Role
-	KeyID uuid.UUID
-	Name  string
+	Actor schemas.Actor // as audit events name them
 
 	// Origin is where the request came from; audit events repeat it.
 	Origin schemas.EventContext
+}
+
+// maxUserAgent is more bytes than browsers and SDKs send. The server takes
+// headers of a megabyte, and an audit event has at most 64 KiB.
+const maxUserAgent = 512
+
+// Origin is what audit events say of where a request came from.
+func Origin(ip, userAgent, requestID string) schemas.EventContext {
+	return schemas.EventContext{
+		IP:        ip,
+		UserAgent: strings.ToValidUTF8(userAgent[:min(len(userAgent), maxUserAgent)], "\uFFFD"),
+		RequestID: requestID,
+	}
 }
 
 // Authenticate finds out who holds an API key. The error is an *Error of kind
@@ -37,7 +49,7 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (Caller, erro
 	if key.RevokedAt != nil {
 		return Caller{}, &Error{Kind: Unauthenticated, Detail: "The API key has been revoked. Ask an admin of your organization for another."}
 	}
-	return Caller{OrgID: key.OrgID, Role: key.Role, KeyID: key.ID, Name: key.Name}, nil
+	return Caller{OrgID: key.OrgID, Role: key.Role, Actor: schemas.Actor{Type: "api_key", ID: key.ID.String(), Name: key.Name}}, nil
 }
 
 // hashSecret is the only form in which keys are stored. They are random and
@@ -76,6 +88,6 @@ func (c Caller) forbidden(roles ...schemas.Role) error {
 	}
 	return &Error{
 		Kind:   Forbidden,
-		Detail: "This call is for the role " + strings.Join(names, " or ") + "; your API key has the role " + string(c.Role) + ".",
+		Detail: "This call is for the role " + strings.Join(names, " or ") + "; yours is " + string(c.Role) + ".",
 	}
 }

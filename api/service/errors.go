@@ -40,9 +40,10 @@ func conflict(format string, args ...any) error {
 	return &Error{Kind: Conflict, Detail: fmt.Sprintf(format, args...)}
 }
 
-func isConflict(err error) bool {
+// isKind tells whether err is an error for the caller of that kind.
+func isKind(err error, kind Kind) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Kind == Conflict
+	return errors.As(err, &e) && e.Kind == kind
 }
 
 // missing says what was not found. All other errors stay as they are.

@@ -132,17 +132,21 @@ func (s *Service) SearchEvents(ctx context.Context, caller Caller, filter EventF
 		return List[schemas.RecordedEvent]{}, err
 	}
 	return inOrg(ctx, s, org, func(tx *postgres.Tx) (List[schemas.RecordedEvent], error) {
-		events, err := tx.SearchEvents(ctx, schemas.EventQuery{
-			From:       filter.From,
-			To:         filter.To,
-			Action:     filter.Action,
-			ActorEmail: filter.ActorEmail,
-			Outcome:    filter.Outcome,
-			BeforeSeq:  before,
-			Limit:      page.limit() + 1,
-		})
+		events, err := tx.SearchEvents(ctx, filter.query(before, page.limit()+1))
 		return listOf(page, events, func(e schemas.RecordedEvent) []byte { return seqCursor(e.Seq) }), err
 	})
+}
+
+func (f EventFilter) query(before int64, limit int) schemas.EventQuery {
+	return schemas.EventQuery{
+		From:       f.From,
+		To:         f.To,
+		Action:     f.Action,
+		ActorEmail: f.ActorEmail,
+		Outcome:    f.Outcome,
+		BeforeSeq:  before,
+		Limit:      limit,
+	}
 }
 
 func (f EventFilter) check() error {

@@ -74,7 +74,7 @@ type ResumeExport struct {
 func (s *Service) ResumeExport(ctx context.Context, call Call, in ResumeExport) (schemas.Operation, error) {
 	return s.changeExport(ctx, call, in.ExportID, schemas.OpResumeExport, in, func(tx *postgres.Tx, export *schemas.Export) error {
 		integration, _, err := lockLive(ctx, tx, export.IntegrationID)
-		if isConflict(err) {
+		if isKind(err, Conflict) {
 			return conflict("The export's integration has been deleted, or is being deleted. Relink the export to another one first.")
 		}
 		if err != nil {
@@ -183,7 +183,7 @@ func windUp(ctx context.Context, tx *postgres.Tx, caller Caller, export schemas.
 		return err
 	}
 	if running != nil {
-		if err := cancelBackfill(ctx, tx, running.ID, "the export was deleted by "+caller.Name); err != nil {
+		if err := cancelBackfill(ctx, tx, running.ID, "the export was deleted by "+caller.Actor.Name); err != nil {
 			return err
 		}
 	}

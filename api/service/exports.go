@@ -238,3 +238,13 @@ func slug(name string, id uuid.UUID) string {
 	}
 	return fmt.Sprintf("%s-%x", b.String(), id[13:]) // the end of a UUIDv7 is random
 }
+
+// NextRuns gives the first n times after from at which a schedule starts a run,
+// in its time zone and before jitter. What is wrong with the schedule is an
+// *Error of kind Invalid.
+func NextRuns(of schemas.Schedule, from time.Time, n int) ([]time.Time, error) {
+	if err := schedule.Validate(of); err != nil {
+		return nil, invalid(err)
+	}
+	return schedule.Next(of, from, n)
+}

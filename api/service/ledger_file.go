@@ -82,6 +82,19 @@ func (s *Service) LedgerFile(ctx context.Context, caller Caller, export uuid.UUI
 }
 
 func (s *Service) writeLedger(ctx context.Context, org uuid.UUID, file io.Writer, list func(context.Context, *postgres.Tx, *csv.Writer) error) error {
+	out := csv.NewWriter(file)
+	out.UseCRLF = true
+	return s.writeFile(ctx, org, func(ctx context.Context, tx *postgres.Tx) error {
+		if err := list(ctx, tx, out); err != nil {
+			return err
+		}
+		out.Flush()
+		return out.Error()
+	})
+}
+
+// writeFile writes a file in one transaction, when it is its turn.
+func (s *Service) writeFile(ctx context.Context, org uuid.UUID, write func(context.Context, *postgres.Tx) error) error {
 	done, err := s.takeTurn(ctx)
 	if err != nil {
 		return err
@@ -89,19 +102,13 @@ func (s *Service) writeLedger(ctx context.Context, org uuid.UUID, file io.Writer
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, downloadTimeout)
 	defer cancel()
-	out := csv.NewWriter(file)
-	out.UseCRLF = true
 	begun := false
 	return s.store.InOrg(ctx, org, func(tx *postgres.Tx) error {
 		if begun {
-			return errors.New("list the ledger: the transaction broke off, and rows have been written already")
+			return errors.New("write a file: the transaction broke off, and rows have been written already")
 		}
 		begun = true
-		if err := list(ctx, tx, out); err != nil {
-			return err
-		}
-		out.Flush()
-		return out.Error()
+		return write(ctx, tx)
 	})
 }
 

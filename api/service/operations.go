@@ -77,7 +77,7 @@ func newOperation(org uuid.UUID, kind schemas.OperationKind, caller Caller) sche
 		OrgID:       org,
 		Kind:        kind,
 		Status:      schemas.OperationPending,
-		RequestedBy: caller.Name,
+		RequestedBy: caller.Actor.Name,
 		CreatedAt:   now(),
 	}
 }
@@ -87,4 +87,34 @@ func newOperation(org uuid.UUID, kind schemas.OperationKind, caller Caller) sche
 func withoutCredentials(op schemas.Operation) schemas.Operation {
 	op.Params.Credentials = nil
 	return op
+}
+
+// latestOperations is how many operations are listed: what somebody who looks
+// for the last change wants to see.
+const latestOperations = 25
+
+// IntegrationOperations lists the latest operations of an integration, newest
+// first. Admins and viewers may.
+func (s *Service) IntegrationOperations(ctx context.Context, caller Caller, integration uuid.UUID) ([]schemas.Operation, error) {
+	return s.latest(ctx, caller, &integration, nil)
+}
+
+// ExportOperations lists the latest operations of an export, newest first.
+// Admins and viewers may.
+func (s *Service) ExportOperations(ctx context.Context, caller Caller, export uuid.UUID) ([]schemas.Operation, error) {
+	return s.latest(ctx, caller, nil, &export)
+}
+
+func (s *Service) latest(ctx context.Context, caller Caller, integration, export *uuid.UUID) ([]schemas.Operation, error) {
+	org, err := caller.reader()
+	if err != nil {
+		return nil, err
+	}
+	return inOrg(ctx, s, org, func(tx *postgres.Tx) ([]schemas.Operation, error) {
+		operations, err := tx.Operations(ctx, integration, export, latestOperations)
+		for i := range operations {
+			operations[i] = withoutCredentials(operations[i])
+		}
+		return operations, err
+	})
 }

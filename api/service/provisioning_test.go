@@ -33,10 +33,10 @@ func TestConsentURLsOfAnotherAuthority(t *testing.T) {
 			Store: store, Dispatcher: dispatcherFunc(ignore), Log: zaptest.NewLogger(t), AzureAuthority: authority,
 			Provisioners: map[schemas.Cloud]schemas.Provisioner{schemas.Azure: schemas.ProvisionerExternal},
 		})
-		operator := service.Call{Caller: service.Caller{Role: schemas.RoleOperator, Name: "operator"}}
+		operator := service.Call{Caller: service.Caller{Role: schemas.RoleOperator, Actor: schemas.Actor{Name: "operator"}}}
 		org, err := s.CreateOrg(t.Context(), operator, service.CreateOrg{Name: "Acme"})
 		require.NoError(t, err)
-		admin := service.Call{Caller: service.Caller{OrgID: &org.ID, Role: schemas.RoleAdmin, KeyID: uuid.New(), Name: "Ada"}}
+		admin := service.Call{Caller: service.Caller{OrgID: &org.ID, Role: schemas.RoleAdmin, Actor: schemas.Actor{Type: "api_key", ID: uuid.NewString(), Name: "Ada"}}}
 		created, err := s.CreateIntegration(t.Context(), admin, service.CreateIntegration{
 			Name: "audit log", Cloud: schemas.Azure, Destination: "azure://acme.blob.core.windows.net/" + org.ID.String() + "/", TenantID: tenant,
 		})

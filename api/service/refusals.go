@@ -87,7 +87,7 @@ type Request struct {
 // RecordRefused records in the caller's organization that a call ended with
 // cause, if that is Forbidden or NotFound. Whoever looks for IDs or rights that
 // are not theirs is seen, and the event is the same whether an ID is another
-// organization's or nobody's. One event a minute is recorded for each key and
+// organization's or nobody's. One event a minute is recorded for each actor and
 // route; it says how many calls were left out since the one before. Operators
 // have no audit log, and unknown callers no organization.
 func (s *Service) RecordRefused(ctx context.Context, caller Caller, request Request, cause error) error {
@@ -95,7 +95,7 @@ func (s *Service) RecordRefused(ctx context.Context, caller Caller, request Requ
 	if caller.OrgID == nil || !errors.As(cause, &refused) || refused.Kind != Forbidden && refused.Kind != NotFound {
 		return nil
 	}
-	call := refusedCall{caller.KeyID, request.Method, request.Route}
+	call := refusedCall{*caller.OrgID, caller.Actor.ID, request.Method, request.Route}
 	suppressed, due := s.refusals.due(call)
 	if !due {
 		return nil
@@ -115,17 +115,17 @@ func (s *Service) RecordRefused(ctx context.Context, caller Caller, request Requ
 	return err
 }
 
-// refusalPause is how long a key's refusals on one route are only counted after
+// refusalPause is how long an actor's refusals on one route are only counted after
 // one has been recorded: a loop must not fill an audit log, which is kept for
 // weeks and exported.
 const refusalPause = time.Minute
 
 // refusalMemory is how long a count waits for the next refusal. Without an end
-// every key that was ever refused would stay in memory.
+// every actor that was ever refused would stay in memory.
 const refusalMemory = time.Hour
 
 // refusals counts what is left out, in memory: each program counts for itself,
-// so that a key gets an event a minute from each, and what one has counted is
+// so that an actor gets an event a minute from each, and what one has counted is
 // lost when it ends. The access log has every request.
 type refusals struct {
 	now func() time.Time
@@ -136,8 +136,8 @@ type refusals struct {
 }
 
 type refusedCall struct {
-	key           uuid.UUID
-	method, route string
+	org                  uuid.UUID
+	actor, method, route string
 }
 
 type refusedCount struct {

@@ -41,6 +41,9 @@ type Options struct {
 	// Retention is how long events are kept after they were recorded.
 	Retention time.Duration
 
+	// Temporal is asked for Health only; nil: what depends on it is left out.
+	Temporal Temporal
+
 	// AzureAuthority is where consent URLs must lead; "" is Microsoft's public
 	// cloud.
 	AzureAuthority string
@@ -55,6 +58,7 @@ type Service struct {
 	store        *postgres.Store
 	dispatcher   Dispatcher
 	log          *zap.Logger
+	temporal     Temporal
 	provisioners map[schemas.Cloud]schemas.Provisioner
 	retention    time.Duration
 	authority    string
@@ -70,6 +74,7 @@ func New(o Options) *Service {
 		store:        o.Store,
 		dispatcher:   o.Dispatcher,
 		log:          o.Log,
+		temporal:     o.Temporal,
 		provisioners: o.Provisioners,
 		retention:    o.Retention,
 		authority:    cmp.Or(o.AzureAuthority, publicAuthority),

@@ -45,10 +45,10 @@ func setup(t *testing.T, dispatch dispatcherFunc, stopping <-chan struct{}) bund
 		Provisioners: map[schemas.Cloud]schemas.Provisioner{schemas.GCP: schemas.ProvisionerAuto},
 		Stopping:     stopping,
 	})
-	operator := service.Call{Caller: service.Caller{Role: schemas.RoleOperator, Name: "operator"}}
+	operator := service.Call{Caller: service.Caller{Role: schemas.RoleOperator, Actor: schemas.Actor{Name: "operator"}}}
 	org, err := s.CreateOrg(t.Context(), operator, service.CreateOrg{Name: "Acme"})
 	require.NoError(t, err)
-	return bundle{s, store, ownerURL, appURL, service.Caller{OrgID: &org.ID, Role: schemas.RoleAdmin, KeyID: uuid.New(), Name: "Ada"}}
+	return bundle{s, store, ownerURL, appURL, service.Caller{OrgID: &org.ID, Role: schemas.RoleAdmin, Actor: schemas.Actor{Type: "api_key", ID: uuid.NewString(), Name: "Ada"}}}
 }
 
 func (b bundle) call() service.Call { return service.Call{Caller: b.admin} }
@@ -218,7 +218,7 @@ func TestAuthenticate(t *testing.T) {
 	require.NoError(t, err)
 	caller, err := b.Authenticate(t.Context(), created.Secret)
 	require.NoError(t, err)
-	require.Equal(t, service.Caller{OrgID: b.admin.OrgID, Role: schemas.RoleIngest, KeyID: created.Key.ID, Name: "ci"}, caller)
+	require.Equal(t, service.Caller{OrgID: b.admin.OrgID, Role: schemas.RoleIngest, Actor: schemas.Actor{Type: "api_key", ID: created.Key.ID.String(), Name: "ci"}}, caller)
 
 	_, err = b.Authenticate(t.Context(), created.Secret+"x")
 	requireKind(t, service.Unauthenticated, err)

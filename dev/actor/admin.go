@@ -46,7 +46,7 @@ func (a Admin) Export(ctx context.Context, name string, integration uuid.UUID, e
 func (a Admin) ExportAs(ctx context.Context, name string, integration uuid.UUID, every time.Duration,
 	format schemas.Format, compression schemas.Compression, filter schemas.Filter,
 ) (uuid.UUID, schemas.Operation, error) {
-	op, err := a.command(ctx, http.MethodPost, "/v1/exports", map[string]any{
+	return a.Schedule(ctx, map[string]any{
 		"name":           name,
 		"integration_id": integration,
 		"schedule":       map[string]any{"kind": "interval", "every": every.String()},
@@ -55,6 +55,11 @@ func (a Admin) ExportAs(ctx context.Context, name string, integration uuid.UUID,
 		"filter":         filter,
 		"start_from":     "earliest",
 	})
+}
+
+// Schedule asks for a scheduled export with whatever the API takes.
+func (a Admin) Schedule(ctx context.Context, export map[string]any) (uuid.UUID, schemas.Operation, error) {
+	op, err := a.command(ctx, http.MethodPost, "/v1/exports", export)
 	if err != nil {
 		return uuid.Nil, op, err
 	}

@@ -17,8 +17,10 @@ const { Provider } = await import(pathToFileURL(env('OIDC_PROVIDER')).href);
 // Read at every login: the users' organizations are made after the start.
 const findUser = (login) => JSON.parse(readFileSync(env('OIDC_USERS'), 'utf8')).find((user) => user.login === login);
 
+// Operators are so for every organization.
+const orgsOf = (user) => (user.operator ? { ...user.orgs, '*': 'operator' } : user.orgs);
 const claimsOf = (user) => ({
-  sub: user.login, name: user.name, email: user.email, email_verified: true, orgs: user.orgs,
+  sub: user.login, name: user.name, email: user.email, email_verified: true, orgs: orgsOf(user),
 });
 
 const audience = env('OIDC_AUDIENCE');
@@ -54,7 +56,7 @@ const provider = new Provider(env('OIDC_ISSUER'), {
   },
   extraTokenClaims: (_ctx, token) => {
     const user = token.accountId && findUser(token.accountId);
-    return user && { email: user.email, orgs: user.orgs };
+    return user && { email: user.email, orgs: orgsOf(user) };
   },
   ttl: { Interaction: 3600, Session: 86400, Grant: 86400, AccessToken: 3600, IdToken: 3600, RefreshToken: 86400 },
 });

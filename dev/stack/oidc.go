@@ -28,18 +28,23 @@ type OIDCServer struct {
 
 // OIDCUser is a person who can log in.
 type OIDCUser struct {
-	Login string                     `json:"login"`
-	Name  string                     `json:"name"`
-	Email string                     `json:"email"`
-	Orgs  map[uuid.UUID]schemas.Role `json:"orgs"` // what the person is in which org
+	Login    string                     `json:"login"`
+	Name     string                     `json:"name"`
+	Email    string                     `json:"email"`
+	Orgs     map[uuid.UUID]schemas.Role `json:"orgs"` // what the person is in which org
+	Operator bool                       `json:"operator,omitempty"`
 }
 
 // SetUsers replaces the people who can log in. It holds from the next login
-// on: the orgs' IDs are known only once the product runs.
+// on: the orgs' IDs are known only once the product runs. A login at the same
+// time finds the list of before or the new one.
 func (o OIDCServer) SetUsers(users []OIDCUser) error {
 	data, err := json.MarshalIndent(users, "", "  ")
 	if err == nil {
-		err = os.WriteFile(o.users, data, 0o600)
+		err = os.WriteFile(o.users+".new", data, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(o.users+".new", o.users)
 	}
 	if err != nil {
 		return fmt.Errorf("set the OIDC provider's users: %w", err)

@@ -102,6 +102,7 @@ func (s *Stack) Env(program Service) []string {
 			"AUDITFERRY_LISTEN":               address(s.apiPort),
 			"AUDITFERRY_OPERATOR_KEY":         operatorKey,
 		})
+		maps.Copy(env, s.portalEnv())
 		if s.Clouds != nil {
 			env["AUDITFERRY_AZURE_AUTHORITY_HOST"] = s.Clouds.Endpoints().Authority
 		}
@@ -120,6 +121,24 @@ func (s *Stack) Env(program Service) []string {
 		list = append(list, name+"="+value)
 	}
 	return s.plainEnv(merge(list, s.options.Env)...)
+}
+
+// sessionKey outlives the api program, so that a restart signs nobody out.
+const sessionKey = "RGV2ZWxvcG1lbnRPbmx5RGV2ZWxvcG1lbnRPbmx5MDA="
+
+// portalEnv makes api serve the pages, if there is somewhere to sign in.
+func (s *Stack) portalEnv() map[string]string {
+	if s.OIDC.Issuer == "" {
+		return nil
+	}
+	return map[string]string{
+		"AUDITFERRY_OIDC_ISSUER":        s.OIDC.Issuer,
+		"AUDITFERRY_OIDC_CLIENT_ID":     s.OIDC.ClientID,
+		"AUDITFERRY_OIDC_CLIENT_SECRET": s.OIDC.ClientSecret,
+		"AUDITFERRY_OIDC_SCOPES":        "profile,email,orgs",
+		"AUDITFERRY_SESSION_KEY":        sessionKey,
+		"AUDITFERRY_TEMPORAL_UI_URL":    s.Temporal.UI + "/namespaces/default",
+	}
 }
 
 // SharedIdentities is for Options.Env: without a pool of Azure apps and a

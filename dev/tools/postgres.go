@@ -46,15 +46,10 @@ func (in installer) postgres(ctx context.Context) (string, error) {
 // on port 5432: the stack makes a cluster of its own.
 func (in installer) aptPostgres(ctx context.Context) error {
 	in.say("installing PostgreSQL with apt-get (first time only, about a minute)")
-	apt := func(args ...string) error {
-		cmd := exec.CommandContext(ctx, "apt-get", args...)
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		return in.run(cmd)
-	}
-	if err := apt("update", "-q"); err != nil {
+	if err := in.apt(ctx, "update", "-q"); err != nil {
 		return err
 	}
-	if err := apt("install", "-y", "-q", "--no-install-recommends", "postgresql-common"); err != nil {
+	if err := in.apt(ctx, "install", "-y", "-q", "--no-install-recommends", "postgresql-common"); err != nil {
 		return err
 	}
 	const conf = "/etc/postgresql-common/createcluster.conf"
@@ -69,7 +64,13 @@ func (in installer) aptPostgres(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", conf, err)
 	}
-	return apt("install", "-y", "-q", "--no-install-recommends", "postgresql")
+	return in.apt(ctx, "install", "-y", "-q", "--no-install-recommends", "postgresql")
+}
+
+func (in installer) apt(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, "apt-get", args...)
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	return in.run(cmd)
 }
 
 var postgresVersion = regexp.MustCompile(`\) (\d+)`)

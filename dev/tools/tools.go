@@ -1,7 +1,7 @@
 // Package tools pins the programs that development and tests need, and gets
 // them: Go programs are built once from their modules, npm packages installed
 // once from the lock file beside this one, both under the git-ignored .dev
-// folder; Postgres is the system's.
+// folder; Postgres and Chromium are the system's.
 package tools
 
 import (
@@ -30,6 +30,8 @@ const (
 	DuckDB        = "@duckdb/node-api"
 	Postgres      = "postgres"
 	Toxiproxy     = "toxiproxy"
+	Chromium      = "chromium"
+	Axe           = "axe-core"
 )
 
 // goTool is a program that is built from a Go module.
@@ -58,11 +60,12 @@ var npmEntries = map[string]string{
 	MailDev:      "maildev/dist/bin/maildev.js",
 	OIDCProvider: "oidc-provider/lib/index.js",
 	DuckDB:       "@duckdb/node-api/lib/index.js",
+	Axe:          "axe-core/axe.min.js",
 }
 
 // Names lists every tool.
 func Names() []string {
-	names := []string{Azurite, MailDev, OIDCProvider, DuckDB, Postgres}
+	names := []string{Azurite, MailDev, OIDCProvider, DuckDB, Axe, Postgres, Chromium}
 	for _, t := range goTools {
 		names = append(names, t.name)
 	}
@@ -124,6 +127,9 @@ type installer struct {
 func (in installer) ensure(ctx context.Context, name string) (string, error) {
 	if name == Postgres {
 		return in.postgres(ctx)
+	}
+	if name == Chromium {
+		return in.chromium(ctx)
 	}
 	if entry, ok := npmEntries[name]; ok {
 		return in.npm(ctx, entry)

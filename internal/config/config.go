@@ -41,6 +41,8 @@ type API struct {
 	Listen             string        `env:"LISTEN" envDefault:"127.0.0.1:8080"`
 	OperatorKey        string        `env:"OPERATOR_KEY,unset"` // first operator's API key; empty: none is made
 	ShutdownGrace      time.Duration `env:"SHUTDOWN_GRACE" envDefault:"20s"`
+	TrustedProxies     []string      `env:"TRUSTED_PROXIES"` // networks such as 10.0.0.0/8 whose X-Forwarded-For is believed
+	Portal             Portal
 }
 
 // Worker is the configuration of the worker program.
@@ -83,7 +85,7 @@ func LoadAPI() (API, error) {
 	if err != nil {
 		return API{}, readable(err)
 	}
-	return cfg, errors.Join(cfg.validate(), cfg.validateOperatorKey())
+	return cfg, errors.Join(cfg.validate(), cfg.validateOperatorKey(), cfg.validateProxies(), cfg.Portal.read())
 }
 
 // LoadWorker reads the worker program's configuration. The error names every

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -19,6 +20,11 @@ import (
 var unprotected = map[string]string{
 	"goose_db_version": "which migrations have run",
 	"signing_key":      "public keys, the same for every org",
+}
+
+// operatorsOnly lists the tables whose rows no org sees at all.
+var operatorsOnly = map[string]string{
+	"sign_out": "people's sessions, see TestSessionsAreNoOrgs",
 }
 
 // insufficientPrivilege is the error code of a row that a policy refuses.
@@ -60,6 +66,23 @@ func TestRowsOfOtherOrgsDoNotExist(t *testing.T) {
 			rollback(t, conn)
 		})
 	}
+}
+
+// Invariant 6: people are of no org or of many, and no org's transaction sees or
+// ends their sessions.
+func TestSessionsAreNoOrgs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	until := time.Now().Add(time.Hour)
+	require.NoError(t, b.AsOperator(t.Context(), func(tx *postgres.Tx) error {
+		return tx.EndSession(t.Context(), "ada", nil, until)
+	}))
+	conn := connect(t, b.appURL)
+	begin(t, conn, "SET LOCAL auditferry.org_id = '"+b.org.String()+"'")
+	require.Zero(t, number(t, conn, "SELECT count(*) FROM sign_out"))
+	rollback(t, conn)
+	err := b.InOrg(t.Context(), b.org, func(tx *postgres.Tx) error { return tx.EndSession(t.Context(), "ada", nil, until) })
+	requireRefused(t, err)
 }
 
 // Invariant 6: the partitions cannot be reached past the table's policy.
@@ -173,7 +196,7 @@ func protectedTables(t *testing.T, b bundle) (tables []string) {
 	for _, table := range names(t, conn, `
 		SELECT table_name FROM information_schema.tables AS t JOIN pg_class AS c ON c.oid = t.table_name::regclass
 		WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND NOT c.relispartition ORDER BY 1`) {
-		if _, ok := unprotected[table]; !ok {
+		if unprotected[table] == "" && operatorsOnly[table] == "" {
 			tables = append(tables, table)
 		}
 	}

@@ -65,22 +65,31 @@ func newProvider(db *sql.DB, options ...goose.ProviderOption) (*goose.Provider, 
 // checkSchema refuses a schema older than this program. A newer one is fine:
 // during a deployment old and new programs run side by side.
 func (s *Store) checkSchema(ctx context.Context) error {
-	files, err := fs.Glob(schemas.Migrations, "migrations/*.sql")
+	applied, wanted, err := s.SchemaVersion(ctx)
 	if err != nil {
-		return fmt.Errorf("list the migrations: %w", err)
-	}
-	wanted := len(files) // migrations are numbered from 1 without gaps
-	var applied int
-	err = s.pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&applied)
-	var answer *pgconn.PgError
-	switch {
-	case errors.As(err, &answer) && answer.Code == undefinedTable:
-		applied = 0
-	case err != nil:
-		return fmt.Errorf("read the schema's version: %w", err)
+		return err
 	}
 	if applied < wanted {
 		return fmt.Errorf("the database has schema version %d and this program needs %d; run the migrations first", applied, wanted)
 	}
 	return nil
+}
+
+// SchemaVersion tells which version the database's schema has, 0 for none, and
+// which one this program needs at least.
+func (s *Store) SchemaVersion(ctx context.Context) (applied, wanted int, err error) {
+	files, err := fs.Glob(schemas.Migrations, "migrations/*.sql")
+	if err != nil {
+		return 0, 0, fmt.Errorf("list the migrations: %w", err)
+	}
+	wanted = len(files) // migrations are numbered from 1 without gaps
+	err = s.pool.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&applied)
+	var answer *pgconn.PgError
+	switch {
+	case errors.As(err, &answer) && answer.Code == undefinedTable:
+		return 0, wanted, nil
+	case err != nil:
+		return 0, 0, fmt.Errorf("read the schema's version: %w", err)
+	}
+	return applied, wanted, nil
 }

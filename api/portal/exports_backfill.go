@@ -1,0 +1,105 @@
+package portal
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/auditferry/auditferry/api/service"
+)
+
+// How the range of a backfill is named.
+const (
+	rangeField   = "range"
+	rangeByTime  = "time"
+	rangeByCount = "numbers"
+)
+
+// localLayout is how browsers send a time without a zone.
+const localLayout = "2006-01-02T15:04"
+
+// zoneField holds the zone in which the form's times are: that of the page on
+// which they were typed.
+const zoneField = "zone"
+
+// backfillValues offers the last whole day.
+func (p *Portal) backfillValues(ctx context.Context, v *visit) (url.Values, error) {
+	export, err := p.exportOf(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	year, month, day := time.Now().In(v.zone).Date()
+	values := url.Values{
+		rangeField: {rangeByTime},
+		zoneField:  {v.zone.String()},
+		"from":     {time.Date(year, month, day-1, 0, 0, 0, 0, v.zone).Format(localLayout)},
+		"to":       {time.Date(year, month, day, 0, 0, 0, 0, v.zone).Format(localLayout)},
+	}
+	putShape(values, shapeOf(export.Export))
+	return values, nil
+}
+
+func (p *Portal) backfillPage(ctx context.Context, v *visit, f *form) (*page, error) {
+	body, err := p.changeOf(ctx, v, f)
+	if err != nil {
+		return nil, err
+	}
+	return changePage(v, "backfill", "Backfill", body), nil
+}
+
+func (p *Portal) createBackfill(ctx context.Context, v *visit, f *form) (string, error) {
+	id, err := pathID(v.c, "id")
+	if err != nil {
+		return "", err
+	}
+	asked, err := rangeFrom(f)
+	if err != nil {
+		return "", err
+	}
+	shape := shapeFrom(f)
+	op, err := p.service.CreateBackfill(ctx, v.call(), service.CreateBackfill{
+		ExportID: id, Range: asked,
+		Format: &shape.Format, Compression: &shape.Compression, PathTemplate: &shape.PathTemplate, Filter: &shape.Filter,
+	})
+	if err != nil {
+		return "", aboutEntries(err, shape.Filter)
+	}
+	return after(op, v.path("exports", id.String())), nil
+}
+
+// rangeFrom reads the range in the way that was chosen; what was typed for the
+// other stays in the form.
+func rangeFrom(f *form) (asked service.BackfillRange, err error) {
+	if f.Get(rangeField) == rangeByCount {
+		if asked.FirstSeq, err = seqFrom(f, "first_seq"); err == nil {
+			asked.LastSeq, err = seqFrom(f, "last_seq")
+		}
+		return asked, err
+	}
+	if asked.From, err = timeFrom(f, "from"); err == nil {
+		asked.To, err = timeFrom(f, "to")
+	}
+	return asked, err
+}
+
+func seqFrom(f *form, field string) (*int64, error) {
+	n, err := strconv.ParseInt(f.Text(field), 10, 64)
+	if err != nil {
+		return nil, fieldError(field, "must be the number of an event, such as 1200")
+	}
+	return &n, nil
+}
+
+func timeFrom(f *form, field string) (*time.Time, error) {
+	in, err := time.LoadLocation(f.Get(zoneField))
+	if err != nil {
+		in = time.UTC
+	}
+	for _, layout := range []string{localLayout, localLayout + ":05"} {
+		if at, err := time.ParseInLocation(layout, f.Text(field), in); err == nil {
+			return &at, nil
+		}
+	}
+	return nil, fieldError(field, "must be a day and a time, such as 2026-05-31T14:00")
+}

@@ -1,0 +1,164 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+	"go.uber.org/zap"
+
+	"github.com/auditferry/auditferry/api/service"
+)
+
+// errNoPage is for addresses at which there is nothing, or nothing that the
+// person may know of.
+var errNoPage = &service.Error{Kind: service.NotFound, Detail: "There is no page at this address, or it belongs to an organization that you are not a member of."}
+
+func isNotFound(err error) bool {
+	var known *service.Error
+	return errors.As(err, &known) && known.Kind == service.NotFound
+}
+
+// notice is a page that says one thing and where to go from there.
+type notice struct {
+	Status    int
+	Title     string
+	Text      string
+	Link      string // "" is none
+	LinkTitle string
+	RequestID string // for whoever asks what happened; "" where nothing is to be found out
+	SignedOut bool   // the page is for somebody who is not signed in
+}
+
+// The notices about signing in.
+var (
+	tooManySignIns = notice{
+		Status: http.StatusTooManyRequests, Title: "Too many sign-ins",
+		Text: "Too many people have tried to sign in from your network address just now. Wait a minute and try again.",
+		Link: "/", LinkTitle: "Try again", SignedOut: true,
+	}
+	providerSilent = notice{
+		Status: http.StatusServiceUnavailable, Title: "Sign-in does not work at the moment",
+		Text: "Your identity provider cannot be reached. Exports go on without it. Try again in a minute.",
+		Link: "/", LinkTitle: "Try again", SignedOut: true,
+	}
+	signInStale = notice{
+		Status: http.StatusBadRequest, Title: "This sign-in is too old",
+		Text: "It was begun in another browser, or too long ago, or it has been used already. Begin again.",
+		Link: "/", LinkTitle: "Sign in", SignedOut: true,
+	}
+	signInRefused = notice{
+		Status: http.StatusForbidden, Title: "You were not signed in",
+		Text: "Your identity provider did not let you in, or did not say who you are. Try again, or ask whoever manages sign-in in your organization.",
+		Link: "/", LinkTitle: "Try again", SignedOut: true,
+	}
+	tooManyOrgs = notice{
+		Status: http.StatusForbidden, Title: "You belong to too many organizations",
+		Text: "Your identity provider names more organizations than a browser can keep for this site. Ask whoever manages it to name only those whose exports you look after.",
+		Link: "/", LinkTitle: "Try again", SignedOut: true,
+	}
+	signedOutNotice = notice{
+		Status: http.StatusOK, Title: "You are signed out",
+		Text: "On a shared computer, sign out of your identity provider too: until then it may sign you in again without asking.",
+		Link: "/", LinkTitle: "Sign in", SignedOut: true,
+	}
+)
+
+// noticeOf is what an error looks like to the person. Expected is false for an
+// error that is the service's own fault; the page then says nothing of it.
+func noticeOf(err error) (n notice, expected bool) {
+	home := notice{Link: "/", LinkTitle: "Go to the first page"}
+	var known *service.Error
+	if !errors.As(err, &known) {
+		home.Status, home.Title = http.StatusInternalServerError, "Something went wrong here"
+		home.Text = "The page could not be made, and that is our fault. Nothing that you sent is half-done: either it shows when you look again, or it was not carried out. Try again in a minute."
+		return home, false
+	}
+	home.Text = known.Detail
+	switch known.Kind {
+	case service.NotFound:
+		home.Status, home.Title = http.StatusNotFound, "There is nothing here"
+	case service.Forbidden:
+		home.Status, home.Title = http.StatusForbidden, "You may not do this"
+	case service.Unauthenticated:
+		home.Status, home.Title = http.StatusUnauthorized, "You are signed out"
+		home.LinkTitle = "Sign in"
+	case service.Invalid:
+		home.Status, home.Title = http.StatusUnprocessableEntity, "A value is wrong"
+		for _, field := range known.Fields {
+			home.Text += " " + field.Error() + "."
+		}
+	case service.Busy:
+		home.Status, home.Title = http.StatusServiceUnavailable, "Too much at once"
+	default:
+		home.Status, home.Title = http.StatusConflict, "Not in the present state"
+	}
+	return home, true
+}
+
+// Fail answers a request with a page that says what went wrong. It is for what
+// happens outside of the portal's own pages, too: addresses without a page.
+func (p *Portal) Fail(c *gin.Context, err error) {
+	secure(c.Writer.Header())
+	current, found := p.sessions.current(c)
+	v := &visit{c: c, zone: zoneOf(c)}
+	if found {
+		v.session = current
+	}
+	p.fail(v, err)
+}
+
+// NotFound answers for addresses at which there is nothing.
+func (p *Portal) NotFound(c *gin.Context) { p.Fail(c, errNoPage) }
+
+// fail answers a visit with the page that an error is. Refusals are recorded in
+// the organization's audit log first.
+func (p *Portal) fail(v *visit, err error) {
+	c := v.c
+	if v.caller.OrgID != nil {
+		request := service.Request{Method: c.Request.Method, Route: c.FullPath(), ID: lastParam(c)}
+		if unrecorded := p.service.RecordRefused(c.Request.Context(), v.caller, request, err); unrecorded != nil {
+			err = unrecorded
+		}
+	}
+	shown, expected := noticeOf(err)
+	if !expected {
+		shown.RequestID = requestID(c)
+		if !errors.Is(err, context.Canceled) || c.Request.Context().Err() == nil {
+			p.log.Error("page failed", zap.String("request_id", shown.RequestID), zap.String("route", c.FullPath()), zap.Error(err))
+		}
+	}
+	if referer := backPath(c); referer != "" && shown.Status == http.StatusConflict {
+		shown.Link, shown.LinkTitle = referer, "Back"
+	}
+	shown.SignedOut = v.session.Person.Subject == ""
+	p.renderNotice(v, shown)
+}
+
+// show answers somebody who is not signed in.
+func (p *Portal) show(c *gin.Context, n notice) {
+	p.renderNotice(&visit{c: c, zone: zoneOf(c)}, n)
+}
+
+func (p *Portal) renderNotice(v *visit, n notice) {
+	v.c.Abort()
+	if wantsParts(v.c) {
+		v.c.Status(n.Status)
+		return
+	}
+	p.render(v, &page{Template: "notice", Status: n.Status, Title: n.Title, Body: n})
+}
+
+// lastParam is the last ID in the path; "" when there is none.
+func lastParam(c *gin.Context) string {
+	if last := len(c.Params) - 1; last >= 0 {
+		return c.Params[last].Value
+	}
+	return ""
+}
+
+// backPath is the page from which a form was sent; "" when it was none of ours.
+func backPath(c *gin.Context) string {
+	return ownReferer(c.Request)
+}

@@ -1,0 +1,110 @@
+package portal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/auditferry/auditferry/api/service"
+)
+
+func (p *Portal) registerNotices(pages gin.IRouter) {
+	p.memberForm(pages, "/orgs/:org/notices", formPage{values: p.noticeValues, show: p.noticesPage, do: p.setNotices})
+}
+
+// noticesField is the field of the addresses, one in each line.
+const noticesField = "notice_emails"
+
+// savedQuery says that the addresses have been saved. Whoever makes it up sees
+// the addresses beside it, as they are.
+const savedQuery = "saved"
+
+// occasion is a mail that the addresses get.
+type occasion struct{ Title, When string }
+
+// occasions are grouped as a person meets them.
+var occasions = []struct {
+	Title string
+	Mails []occasion
+}{
+	{"While an integration is set up or changed", []occasion{
+		{"Credentials ready", "when there is something to do in your cloud, with the values and the steps"},
+		{"Access verified", "when the destination accepts our writes for the first time, or again"},
+		{"No access", "when the access check has given up, with what the cloud answered and what to do"},
+		{"Destination updated", "when an update has been carried out, with what became of the linked exports"},
+		{"Integration deleted", "when it has been deleted, with what became of the linked exports"},
+	}},
+	{"While exports run", []occasion{
+		{"Export failing", "once, when a run has failed for good; retries that succeed send none"},
+		{"Export still failing", "once a day while that goes on"},
+		{"Export recovered", "when it delivers again"},
+		{"Events expiring", "7, 3 and 1 days before events are lost that an export has not delivered"},
+		{"Events expired", "when that has happened"},
+	}},
+}
+
+type noticesBody struct {
+	Form      *form
+	Emails    []string
+	Occasions any
+}
+
+func (p *Portal) noticeValues(ctx context.Context, v *visit) (url.Values, error) {
+	org, err := p.service.OwnOrg(ctx, v.caller)
+	return url.Values{noticesField: {strings.Join(org.NoticeEmails, "\n")}}, err
+}
+
+func (p *Portal) noticesPage(_ context.Context, v *visit, f *form) (*page, error) {
+	shown := &page{
+		Template: "notices", Title: "Members’ mails", Section: "notices",
+		Body: noticesBody{f, addresses(f.Get(noticesField)), occasions},
+	}
+	if !f.Typed && v.c.Query(savedQuery) != "" {
+		shown.Done = &done{Ended: true, Text: "Addresses saved", Close: v.path("notices")}
+	}
+	return shown, nil
+}
+
+func (p *Portal) setNotices(ctx context.Context, v *visit, f *form) (string, error) {
+	emails := addresses(f.Get(noticesField))
+	if _, err := p.service.SetNoticeEmails(ctx, v.caller, emails); err != nil {
+		return "", inLines(err, emails)
+	}
+	return v.path("notices") + "?" + savedQuery + "=1", nil
+}
+
+// addresses reads what stands in the lines of a field. Lists that were made for
+// a mail program have commas.
+func addresses(text string) []string {
+	emails := []string{}
+	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("\r\n,;", r) }) {
+		if address := strings.TrimSpace(line); address != "" {
+			emails = append(emails, address)
+		}
+	}
+	return emails
+}
+
+// inLines is err with the address itself in the place of its number, which a
+// person would have to count.
+func inLines(err error, emails []string) error {
+	var known *service.Error
+	if !errors.As(err, &known) {
+		return err
+	}
+	named := *known
+	named.Fields = slices.Clone(known.Fields)
+	for i, field := range named.Fields {
+		for n, address := range emails {
+			if field.Field == fmt.Sprintf("%s[%d]", noticesField, n) {
+				named.Fields[i].Field, named.Fields[i].Message = noticesField, "the address “"+address+"” "+field.Message
+			}
+		}
+	}
+	return &named
+}

@@ -1,0 +1,91 @@
+package portal
+
+import (
+	"context"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/auditferry/auditferry/api/service"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// settingsCrumbs is the way to the settings of audit logging, as the reference
+// names it.
+var settingsCrumbs = []crumb{{Title: "Administration"}, {Title: "Account"}, {Title: "General settings"}}
+
+// memberSections is the menu of an organization.
+func memberSections(v *visit) []section {
+	sections := []section{
+		{"settings", "Audit logging", v.path("audit-logging")},
+		{"exports", "Scheduled exports", v.path("exports")},
+		{"ledger", "Ledger", v.path("ledger")},
+		{"events", "Events", v.path("events")},
+	}
+	if v.admin() { // to viewers the service shows no keys
+		sections = append(sections, section{"keys", "API keys", v.path("api-keys")})
+	}
+	return append(sections, section{"notices", "Members’ mails", v.path("notices")})
+}
+
+func (p *Portal) registerSettings(pages gin.IRouter) {
+	pages.GET("/orgs/:org/audit-logging", p.member(p.settings))
+	p.memberForm(pages, "/orgs/:org/audit-logging/add", formPage{show: p.addPage, do: p.add})
+}
+
+type settingsBody struct {
+	Integrations []schemas.Integration
+	Deleted      bool   // they are shown too
+	More         string // path of the rest of the list; "" at its end
+}
+
+func (p *Portal) settings(ctx context.Context, v *visit) (*page, error) {
+	deleted := v.c.Query("deleted") != ""
+	list, err := p.service.Integrations(ctx, v.caller, service.Page{Cursor: v.c.Query("cursor")}, deleted)
+	if err != nil {
+		return nil, err
+	}
+	shown := &page{
+		Template: "settings", Title: "Audit logging", Section: "settings", Crumbs: settingsCrumbs,
+		Body: settingsBody{list.Items, deleted, more(v, list.NextCursor)},
+	}
+	for _, integration := range list.Items {
+		switch integration.Status {
+		case schemas.IntegrationProvisioning, schemas.IntegrationDeleting, schemas.IntegrationAwaitingAccess:
+			shown.Moving = true
+		}
+	}
+	return shown, nil
+}
+
+// addBody is what the form to add an integration stands beside.
+type addBody struct {
+	Form *form
+}
+
+func (p *Portal) addPage(_ context.Context, v *visit, f *form) (*page, error) {
+	if !f.Typed {
+		f.Values.Set("cloud", string(schemas.AWS))
+	}
+	return &page{
+		Template: "add", Title: "Create a storage integration for audit logs", Section: "settings",
+		Crumbs: append(settingsCrumbs, crumb{"Audit logging", v.path("audit-logging")}),
+		Body:   addBody{f},
+	}, nil
+}
+
+// add creates the integration. Only the chosen cloud's fields count; what was
+// typed into another's stays in the form.
+func (p *Portal) add(ctx context.Context, v *visit, f *form) (string, error) {
+	in := service.CreateIntegration{Name: f.Text("name"), Cloud: schemas.Cloud(f.Get("cloud")), Destination: f.Text("destination." + f.Get("cloud"))}
+	switch in.Cloud {
+	case schemas.AWS:
+		in.RoleARN, in.BucketOwner = f.Text("role_arn"), f.Text("bucket_owner")
+	case schemas.Azure:
+		in.TenantID = f.Text("tenant_id")
+	}
+	op, err := p.service.CreateIntegration(ctx, v.call(), in)
+	if err != nil {
+		return "", renamed(err, "destination", "destination."+f.Get("cloud"))
+	}
+	return after(op, v.path("integrations", op.IntegrationID.String())), nil
+}

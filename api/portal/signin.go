@@ -1,0 +1,147 @@
+package portal
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"go.uber.org/zap"
+
+	"github.com/auditferry/auditferry/api/service"
+	"github.com/auditferry/auditferry/schemas"
+)
+
+// signIn sends the person to the identity provider. It is where everybody is
+// sent who is not signed in, with the page that they wanted.
+func (p *Portal) signIn(c *gin.Context) {
+	if !p.signIns.allow(c.ClientIP()) {
+		c.Header("Retry-After", "60")
+		p.show(c, tooManySignIns)
+		return
+	}
+	begun, err := p.provider.Begin(c.Request.Context())
+	if err != nil {
+		p.log.Error("sign-in cannot begin", zap.Error(err))
+		p.show(c, providerSilent)
+		return
+	}
+	until := time.Now().Add(attemptLifetime)
+	if err := p.sessions.put(c, attemptCookie, attempt{SignIn: begun, Next: ownPath(c.Query("next")), Ends: until}, until); err != nil {
+		p.Fail(c, err)
+		return
+	}
+	c.Redirect(http.StatusSeeOther, begun.URL)
+}
+
+// signedIn is where the identity provider sends the person back.
+func (p *Portal) signedIn(c *gin.Context) {
+	if !p.signIns.allow(c.ClientIP()) {
+		c.Header("Retry-After", "60")
+		p.show(c, tooManySignIns)
+		return
+	}
+	var begun attempt
+	known := p.sessions.get(c, attemptCookie, &begun) && time.Now().Before(begun.Ends)
+	p.sessions.clear(c, attemptCookie)
+	if !known || subtle.ConstantTimeCompare([]byte(c.Query("state")), []byte(begun.State)) == 0 {
+		p.show(c, signInStale)
+		return
+	}
+	if reason := c.Query("error"); reason != "" {
+		p.log.Warn("the identity provider let nobody in", zap.String("error", reason), zap.String("description", c.Query("error_description")))
+		p.show(c, signInRefused)
+		return
+	}
+	if err := p.admit(c, begun); err != nil {
+		p.log.Warn("sign-in failed", zap.Error(err))
+		switch {
+		case errors.Is(err, errTooMuch):
+			p.show(c, tooManyOrgs)
+		case errors.Is(err, errProvider) && !errors.Is(err, schemas.ErrSignInRefused):
+			p.show(c, providerSilent)
+		case errors.Is(err, errProvider):
+			p.show(c, signInRefused)
+		default:
+			p.Fail(c, err)
+		}
+		return
+	}
+	c.Redirect(http.StatusSeeOther, begun.Next)
+}
+
+// errProvider is behind what goes wrong between the portal and the identity
+// provider.
+var errProvider = errors.New("the identity provider has signed nobody in")
+
+func (p *Portal) admit(c *gin.Context, begun attempt) error {
+	ctx := c.Request.Context()
+	code := c.Query("code")
+	if code == "" {
+		return fmt.Errorf("%w: it sent no code: %w", errProvider, schemas.ErrSignInRefused)
+	}
+	person, err := p.provider.Finish(ctx, begun.SignIn, code)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errProvider, err)
+	}
+	orgs, err := p.service.OrgsOf(ctx, person)
+	if err != nil {
+		return err
+	}
+	p.log.Info("signed in", zap.String("subject", person.Subject), zap.Int("orgs", len(orgs)), zap.Bool("operator", person.Operator))
+	return p.sessions.begin(c, person, orgs)
+}
+
+// signOut ends the session, or all sessions of the person.
+func (p *Portal) signOut(c *gin.Context) {
+	if current, found := p.sessions.current(c); found {
+		if err := p.service.EndSession(c.Request.Context(), current.ref(), c.PostForm("everywhere") != ""); err != nil {
+			p.Fail(c, err)
+			return
+		}
+	}
+	p.sessions.clear(c, sessionCookie)
+	c.Redirect(http.StatusSeeOther, "/signed-out")
+}
+
+func (p *Portal) signedOut(c *gin.Context) { p.show(c, signedOutNotice) }
+
+// authenticated gives the session of the request. False means that the request
+// has been answered: who wanted to see a page is sent to sign in, and comes
+// back to it.
+func (p *Portal) authenticated(c *gin.Context) (session, bool) {
+	current, found := p.sessions.current(c)
+	if found {
+		ended, err := p.service.SessionEnded(c.Request.Context(), current.ref())
+		if err != nil {
+			p.Fail(c, err)
+			return session{}, false
+		}
+		found = !ended
+	}
+	switch {
+	case found:
+		return current, true
+	case wantsParts(c):
+		c.Status(http.StatusUnauthorized) // the script loads the whole page, and thereby signs in
+	case c.Request.Method == http.MethodGet || c.Request.Method == http.MethodHead:
+		c.Redirect(http.StatusSeeOther, "/login?next="+url.QueryEscape(c.Request.URL.RequestURI()))
+	default:
+		p.Fail(c, &service.Error{Kind: service.Unauthenticated, Detail: "Your session has ended, and nothing was changed. Sign in and try again."})
+	}
+	return session{}, false
+}
+
+// ownPath is a path of the portal; whatever else it is asked to be, it is the
+// beginning. Browsers take // and /\ for the beginning of another host.
+func ownPath(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(raw, "/") || strings.HasPrefix(raw, "//") || strings.ContainsAny(raw, "\\\r\n\t") {
+		return "/"
+	}
+	return raw
+}
