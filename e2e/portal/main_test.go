@@ -176,7 +176,7 @@ func (s *site) openAt(t *testing.T, at string, look browser.Look) user {
 // keep writes down what the person sees.
 func (u user) keep() {
 	path, err := u.Path()
-	text, textErr := u.Person.Text()
+	text, textErr := u.Text()
 	u.t.Logf("on %s (%v): %s (%v)", path, err, text, textErr)
 	file := filepath.Join(os.TempDir(), strings.ReplaceAll(u.t.Name(), "/", "-")+".png")
 	if err := u.Picture(file); err == nil {
