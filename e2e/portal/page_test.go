@@ -70,6 +70,9 @@ func TestSmallFormsWrong(t *testing.T) {
 	plain.fill("Type Everything to confirm", "everything else")
 	plain.click("Delete export")
 	plain.wrong(map[string]string{"Type Everything to confirm": ""})
+	value, err := plain.Value("Type Everything to confirm")
+	plain.must(err)
+	require.Equal(t, "everything else", value)
 
 	ada.visit(o.path("events"))
 	ada.fill("From", "2026-02-01T00:00")
