@@ -68,7 +68,7 @@ var doneTexts = map[schemas.OperationKind]struct{ doing, done, failed string }{
 	schemas.OpRunExport:         {"Starting a run …", "Run started", "No run started"},
 	schemas.OpDeleteExport:      {"Deleting the export …", "Export deleted", "Export not deleted"},
 	schemas.OpBackfillExport:    {"Starting the backfill …", "Backfill started", "Backfill not started"},
-	schemas.OpCancelBackfill:    {"Cancelling the backfill …", "Backfill cancelled", "Backfill not cancelled"},
+	schemas.OpCancelBackfill:    {"Canceling the backfill …", "Backfill cancelled", "Backfill not cancelled"},
 }
 
 func outcomeText(o schemas.OperationOutcome) string {

@@ -83,6 +83,6 @@ func TestEmptyEventsSayWhatToDo(t *testing.T) {
 	require.NotContains(t, rendered(t, empty), "/orgs/1/api-keys")
 	empty.Admin = true
 	require.Contains(t, rendered(t, empty), "/orgs/1/api-keys")
-	empty.page.Body = eventsBody{Form: newForm(nil), Filtered: true}
+	empty.Body = eventsBody{Form: newForm(nil), Filtered: true}
 	require.Contains(t, rendered(t, empty), "No event matches.")
 }

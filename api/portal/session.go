@@ -120,7 +120,7 @@ func (s sessions) put(c *gin.Context, purpose string, value any, until time.Time
 }
 
 func (s sessions) set(c *gin.Context, purpose, value string, until time.Time) {
-	http.SetCookie(c.Writer, &http.Cookie{
+	http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // Secure depends on how the portal is reached
 		Name: s.name(purpose), Value: value, Path: "/", Expires: until,
 		HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode,
 	})

@@ -15,7 +15,7 @@ const seen = `(() => {
 	const root = [...document.querySelectorAll('dialog[open]')].at(-1) ?? document.body;
 	const within = %s;
 	if (!within) return squeeze(root) + ' ' + [...document.querySelectorAll('.toast')].map(squeeze).join(' ');
-	return [...root.querySelectorAll('tr, li, section, fieldset, form, article, details, .card')].map(squeeze)
+	return [...root.querySelectorAll('tr, li, section, fieldset, form, article, details, dl > div, .card')].map(squeeze)
 		.filter((text) => text.includes(within)).sort((a, b) => a.length - b.length)[0] ?? '';
 })()`
 
@@ -98,7 +98,7 @@ func (p *Person) Overflow() (int, error) {
 	return Ask(p, chromedp.Evaluate[int]("document.scrollingElement.scrollWidth - innerWidth"))
 }
 
-// Cookie is what scripts can read of the cookies, and others may not.
+// ScriptCookies is what scripts can read of the cookies, and others may not.
 func (p *Person) ScriptCookies() (string, error) {
 	return Ask(p, chromedp.Evaluate[string]("document.cookie"))
 }

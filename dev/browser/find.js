@@ -21,7 +21,7 @@
 
   let root = [...document.querySelectorAll('dialog[open]')].at(-1) ?? document;
   if (within) {
-    const places = [...root.querySelectorAll('tr, li, section, fieldset, form, article, details, .card')]
+    const places = [...root.querySelectorAll('tr, li, section, fieldset, form, article, details, dl > div, .card')]
       .filter((el) => shown(el) && textOf(el).includes(within))
       .sort((a, b) => a.textContent.length - b.textContent.length);
     if (!places.length) return { reason: `there is nothing with “${within}”` };

@@ -64,11 +64,24 @@ func (p *Person) Picture(file string) error {
 	if err != nil {
 		return fmt.Errorf("take a picture: %w", err)
 	}
-	take := chromedp.FullScreenshot(100)
 	if open {
-		take = chromedp.CaptureScreenshot()
+		return p.Window(file)
 	}
-	png, err := Ask(p, take)
+	return p.take(file, chromedp.FullScreenshot(100))
+}
+
+// Window writes a picture of what the window shows, from the top of the page.
+func (p *Person) Window(file string) error {
+	return p.take(file, chromedp.CaptureScreenshot())
+}
+
+func (p *Person) take(file string, picture chromedp.Action[[]byte]) error {
+	// What sticks to the window is where a person who has just come finds it.
+	err := p.Do(evaluate("scrollTo({ top: 0, behavior: 'instant' })"))
+	var png []byte
+	if err == nil {
+		png, err = Ask(p, picture)
+	}
 	if err != nil {
 		return fmt.Errorf("take a picture: %w", err)
 	}

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"context"
 	"flag"
 	"os"
 	"path/filepath"
@@ -17,8 +18,11 @@ var picturesFlag = flag.String("pictures", "", "folder, as an absolute path, for
 // The path of docs/first-export.md, click by click, by what the pages say
 // alone: from signing in to the first delivered file.
 func TestFirstExport(t *testing.T) {
-	o := begin(t)
-	place := schemas.Destination{Cloud: schemas.AWS, Bucket: o.name + "-first", Prefix: "logs"}
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	o := shared.storyOf(ctx, t, "acme", "Acme")
+	place := schemas.Destination{Cloud: schemas.AWS, Bucket: "acme-audit", Prefix: "logs"}
 	require.NoError(t, o.CreateBucket(o.ctx, place))
 	newest, err := o.product.Report(o.ctx, 1_000)
 	require.NoError(t, err)
@@ -28,7 +32,7 @@ func TestFirstExport(t *testing.T) {
 	ada.click("Add the first integration")
 	ada.fill("Name", "Security archive")
 	ada.fill("Destination", place.URL())
-	role := "arn:aws:iam::123456789012:role/" + o.name
+	const role = "arn:aws:iam::123456789012:role/auditferry"
 	ada.fill("Role ARN", role)
 	ada.picture("1-add")
 	ada.click("Create storage integration")
@@ -87,5 +91,5 @@ func (u user) picture(name string) {
 		return
 	}
 	require.NoError(u.t, os.MkdirAll(*picturesFlag, 0o755))
-	u.must(u.Picture(filepath.Join(*picturesFlag, name+".png")))
+	u.must(u.Window(filepath.Join(*picturesFlag, name+".png")))
 }

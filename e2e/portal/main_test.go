@@ -110,17 +110,21 @@ func begin(t *testing.T) *story {
 func (s *site) newStory(ctx context.Context, t *testing.T) *story {
 	t.Helper()
 	name := fmt.Sprintf("org%d", stories.Add(1))
+	return s.storyOf(ctx, t, name, name)
+}
+
+// storyOf is newStory with a name for what the org has, and one for people.
+func (s *site) storyOf(ctx context.Context, t *testing.T, name, called string) *story {
+	t.Helper()
 	o := &story{site: s, t: t, ctx: ctx, name: name, clouds: actor.CloudAdmin{Stack: s.Stack, Name: name, Account: "acmeaudit"}}
 	var err error
-	o.admin, o.product, err = s.vendor.Welcome(ctx, name, "admins@"+name+".example")
+	o.admin, o.product, err = s.vendor.Welcome(ctx, called, "admins@"+name+".example")
 	require.NoError(t, err)
 	o.org = o.admin.Org
-	for login, role := range map[string]schemas.Role{"ada": schemas.RoleAdmin, "vic": schemas.RoleViewer} {
-		require.NoError(t, s.welcome(stack.OIDCUser{
-			Login: login + name, Name: strings.ToUpper(login[:1]) + login[1:], Email: login + "@" + name + ".example",
-			Orgs: map[uuid.UUID]schemas.Role{o.org.ID: role},
-		}))
-	}
+	require.NoError(t, s.welcome(
+		stack.OIDCUser{Login: "ada" + name, Name: "Ada Admin", Email: "ada@" + name + ".example", Orgs: map[uuid.UUID]schemas.Role{o.org.ID: schemas.RoleAdmin}},
+		stack.OIDCUser{Login: "vic" + name, Name: "Vic Viewer", Email: "vic@" + name + ".example", Orgs: map[uuid.UUID]schemas.Role{o.org.ID: schemas.RoleViewer}},
+	))
 	return o
 }
 
@@ -172,7 +176,7 @@ func (s *site) openAt(t *testing.T, at string, look browser.Look) user {
 // keep writes down what the person sees.
 func (u user) keep() {
 	path, err := u.Path()
-	text, textErr := u.Person.Text()
+	text, textErr := u.Text()
 	u.t.Logf("on %s (%v): %s (%v)", path, err, text, textErr)
 	file := filepath.Join(os.TempDir(), strings.ReplaceAll(u.t.Name(), "/", "-")+".png")
 	if err := u.Picture(file); err == nil {

@@ -221,6 +221,9 @@ function enhance(root) {
 
 keepZone();
 enhance(document);
+// On a phone the menu is a row that scrolls.
+const here = document.querySelector('.sections [aria-current]');
+if (here) here.closest('nav').scrollLeft = here.offsetLeft - (innerWidth - here.offsetWidth) / 2;
 if (document.body.dataset.live) {
   document.addEventListener('visibilitychange', refresh);
   timer = setTimeout(refresh, 2000);
