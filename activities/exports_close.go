@@ -141,6 +141,11 @@ func (a *Exports) sealFinal(ctx context.Context, c postgres.Closing) (sealed sch
 			Reason:        c.Reason,
 			GivenUp:       end.GivenUp,
 		}
+		if c.BackfillID != nil || export.State == schemas.ExportDeleted { // nobody will settle what is open
+			if m.Replaces, err = tx.UnsettledManifest(ctx, c); err != nil {
+				return err
+			}
+		}
 		if c.BackfillID != nil {
 			if m.Backfill, err = backfillRange(ctx, tx, *c.BackfillID); err != nil {
 				return err

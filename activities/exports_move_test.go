@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,6 +132,35 @@ func TestAMovedWindowReplacesItsManifest(t *testing.T) {
 			if test.written {
 				require.Contains(t, notes(report), manifest.Replaced)
 			}
+		})
+	}
+}
+
+// A window whose manifest was written, and not recorded before its export was
+// deleted, counts for nothing: nobody will record it, so the final manifest says
+// that it is void.
+func TestADeletedExportVoidsWhatWasNotRecorded(t *testing.T) {
+	t.Parallel()
+	for name, written := range map[string]bool{"not written": false, "written": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			i := b.addIntegration("s3://acme-logs/")
+			e := b.addExport(i, "all")
+			a := b.exports()
+			b.append(10, 10)
+			b.deliver(a, e)
+			b.append(10, 10)
+			b.begin(a, e).sealed(written)
+			b.leave(b.changeExport(e.ID, func(e *schemas.Export) { e.State = schemas.ExportDeleted }), schemas.ClosedByExportDeleted)
+			mustDo(t, a.CloseChains, ref(i))
+			finals := b.finals(i.Destination)
+			require.Len(t, finals, 1)
+			require.Equal(t, schemas.ManifestName(e.ID, 11, 20), finals[0].Replaces.Key)
+			report := b.verify([]schemas.Destination{i.Destination})
+			require.EqualValues(t, 1, report.LeftOver, "the part that was not recorded as delivered")
+			require.EqualValues(t, 10, report.Chains[0].LastSeq)
+			require.Equal(t, written, slices.Contains(notes(report), manifest.Replaced))
 		})
 	}
 }

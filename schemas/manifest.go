@@ -73,7 +73,7 @@ type Manifest struct {
 	Objects      []ManifestObject `json:"objects,omitempty"`
 
 	Previous *ManifestRef `json:"previous,omitempty"` // of the window before; nil: the chain begins here
-	Replaces *ManifestRef `json:"replaces,omitempty"` // one that may lie elsewhere for the same window, and is void
+	Replaces *ManifestRef `json:"replaces,omitempty"` // one that may lie there for the same window, or for one that was given up, and is void
 	Reason   CloseReason  `json:"reason,omitempty"`   // final
 
 	// GivenUp, of a final manifest, are the ranges whose delivery to this place

@@ -219,7 +219,8 @@ func (a *audit) vouch(p places) {
 	}
 }
 
-// voidReplaced takes out what was delivered once more, to another place.
+// voidReplaced takes out what was delivered once more, to another place, and
+// what was given up after it had been written, and before that was recorded.
 func (a *audit) voidReplaced(p places) {
 	for _, n := range a.nodes {
 		if !n.proven || n.m.Replaces == nil {
@@ -227,7 +228,14 @@ func (a *audit) voidReplaced(p places) {
 		}
 		if found, _ := a.resolve(p, n, *n.m.Replaces); found != nil && found.sum == n.m.Replaces.SHA256 && found != n {
 			found.void = true
-			a.find(found.about(Replaced, "This manifest is void: its events were delivered once more, and %s tells of them.", n.key))
+			a.find(found.about(Replaced, "This manifest is void: %s says that "+whyVoid(n), n.key))
 		}
 	}
+}
+
+func whyVoid(by *node) string {
+	if by.m.Kind == schemas.ManifestFinal {
+		return "its delivery was given up."
+	}
+	return "its events were delivered once more."
 }

@@ -62,8 +62,6 @@ func checkFinal(m schemas.Manifest) error {
 		return fmt.Errorf("a final manifest delivers nothing, but this one has a first seq, objects or totals")
 	case m.LastSeq < 0 || m.LastSeq > maxSeq:
 		return fmt.Errorf("its last seq is %d", m.LastSeq)
-	case m.Replaces != nil:
-		return fmt.Errorf("a final manifest replaces no other")
 	}
 	switch m.Reason {
 	case schemas.ClosedByRetarget, schemas.ClosedByRelink, schemas.ClosedByExportDeleted, schemas.ClosedByIntegrationDeleted, schemas.ClosedByBackfillEnd:

@@ -153,6 +153,24 @@ func TestLeftOverOfAReplacedWindow(t *testing.T) {
 	require.EqualValues(t, 50, r.Chains[0].Rows+r.Chains[1].Rows, "nothing counts twice")
 }
 
+// A window whose manifest was written, but not recorded before the export was
+// deleted, counts for nothing: the final manifest voids it.
+func TestAFinalVoidsAWindow(t *testing.T) {
+	t.Parallel()
+	d := manifesttest.New(t, manifesttest.Store{})
+	d.Window(t, parts...)
+	before := *d
+	d.Window(t, parts...)
+	before.GivenUp = []schemas.GivenUp{{Slug: d.Slug, FirstSeq: 26, LastSeq: 50}}
+	before.Replaces = &schemas.ManifestRef{Key: d.Previous.Key, SHA256: d.Previous.SHA256}
+	before.Final(t, schemas.ClosedByExportDeleted)
+	r := verify(t, d.Store)
+	requireClean(t, r)
+	require.Len(t, leftOver(r), 3)
+	require.EqualValues(t, 25, r.Chains[0].LastSeq)
+	require.Equal(t, schemas.ClosedByExportDeleted, r.Chains[0].Closed)
+}
+
 // A backfill that was ended before its end is in order, if a final manifest
 // says so, whether or not it has delivered anything.
 func TestABackfillThatEndedEarly(t *testing.T) {

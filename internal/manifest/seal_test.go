@@ -168,7 +168,6 @@ func TestSealRefusesWhatDoesNotAddUp(t *testing.T) {
 			m.Kind, m.Reason = schemas.ManifestFinal, schemas.ClosedByRetarget
 		}, "delivers nothing"},
 		"final without a reason": {func(m *schemas.Manifest) { *m = finalManifest(); m.Reason = "" }, `reason "" is unknown`},
-		"final that replaces":    {func(m *schemas.Manifest) { *m = finalManifest(); m.Replaces = m.Previous }, "replaces no other"},
 		"window that gives up":   {func(m *schemas.Manifest) { m.GivenUp = []schemas.GivenUp{{Slug: "a", FirstSeq: 41, LastSeq: 50}} }, "gives nothing up"},
 		"given up, no slug":      {givesUp(schemas.GivenUp{FirstSeq: 41, LastSeq: 50}), `slug ""`},
 		"given up, a folder":     {givesUp(schemas.GivenUp{Slug: "a/b", FirstSeq: 41, LastSeq: 50}), `slug "a/b"`},

@@ -157,15 +157,31 @@ func (t *Tx) PreviousManifest(ctx context.Context, w schemas.Window) (*schemas.M
 // one replaces, one after the other. It may or may not have been written where
 // it was to go. It is nil when there is none.
 func (t *Tx) VoidManifest(ctx context.Context, w schemas.Window) (*schemas.ManifestRef, error) {
-	return t.manifestRef(ctx, "find the manifest that is replaced", w, `w.id = (
+	return t.manifestRef(ctx, "find the manifest that is replaced", w, sealedLast("id = $1", 1), w.ID)
+}
+
+// UnsettledManifest is the manifest that was sealed last for the window which a
+// chain has not delivered, or for those that it replaces. It may have been
+// written, and the record of that is missing. It is nil when there is none.
+func (t *Tx) UnsettledManifest(ctx context.Context, c Closing) (*schemas.ManifestRef, error) {
+	seen := schemas.Window{Destination: c.Place()}
+	return t.manifestRef(ctx, "find an unsettled manifest", seen, sealedLast(`
+		export_id = $1 AND backfill_id IS NOT DISTINCT FROM $2 AND delivered_at IS NULL AND abandoned_at IS NULL`, 0),
+		c.ExportID, c.BackfillID)
+}
+
+// sealedLast is the condition that a window is the first with a sealed manifest
+// among one and those that it replaces, one after the other, from that depth on.
+func sealedLast(one string, depth int) string {
+	return fmt.Sprintf(`w.id = (
 		WITH RECURSIVE former (id, replaces, depth) AS (
-			SELECT id, replaces, 0 FROM export_window WHERE id = $1
+			SELECT id, replaces, 0 FROM export_window WHERE %s
 			UNION ALL
 			SELECT o.id, o.replaces, former.depth + 1 FROM former JOIN export_window AS o ON o.id = former.replaces
 		) CYCLE id SET again USING path
 		SELECT former.id FROM former JOIN export_window AS o ON o.id = former.id
-		WHERE former.depth > 0 AND NOT former.again AND o.manifest_key IS NOT NULL
-		ORDER BY former.depth LIMIT 1)`, w.ID)
+		WHERE former.depth >= %d AND NOT former.again AND o.manifest_key IS NOT NULL
+		ORDER BY former.depth LIMIT 1)`, one, depth)
 }
 
 func (t *Tx) manifestRef(ctx context.Context, attempt string, seen schemas.Window, where string, args ...any) (*schemas.ManifestRef, error) {

@@ -149,7 +149,7 @@ func (d *Delivery) GiveUp(t testing.TB, parts ...Part) {
 func (d *Delivery) Final(t testing.TB, reason schemas.CloseReason) string {
 	t.Helper()
 	m := d.manifest(schemas.ManifestFinal)
-	m.Reason, m.GivenUp = reason, d.GivenUp
+	m.Reason, m.GivenUp, m.Replaces = reason, d.GivenUp, d.Replaces
 	if d.Previous == nil || d.Previous.Destination != (schemas.Destination{}) {
 		m.Previous = nil // nothing was delivered here
 	} else {
