@@ -62,10 +62,14 @@ func count(n any) string {
 
 // plural counts things: 1 event, 2,000 events.
 func plural(n int, what string) string {
-	if n == 1 {
+	switch {
+	case n == 1:
 		return "1 " + what
+	case strings.HasSuffix(what, "s"):
+		return count(n) + " " + what + "es"
+	default:
+		return count(n) + " " + what + "s"
 	}
-	return count(n) + " " + what + "s"
 }
 
 // size is a number of bytes in the units of IEC 80000-13.
