@@ -39,10 +39,10 @@ var payloads = []any{
 	&schemas.IntegrationState{}, &schemas.LedgerDay{}, &schemas.LoadIntegrationResult{}, &schemas.LossClock{},
 	&schemas.Manifest{}, &schemas.ManifestObject{}, &schemas.ManifestRef{}, &schemas.MarkToldInput{}, &schemas.NoticeInput{}, &schemas.NoticeRecipients{},
 	&schemas.Object{}, &schemas.Operation{}, &schemas.OperationOutcome{}, &schemas.OperationParams{},
-	&schemas.OperationRef{}, &schemas.Org{}, &schemas.Ownership{}, &schemas.ProbeInput{}, &schemas.ProbeResult{}, &schemas.Progress{}, &schemas.Provisioned{},
+	&schemas.OperationRef{}, &schemas.Org{}, &schemas.Ownership{}, &schemas.Person{}, &schemas.ProbeInput{}, &schemas.ProbeResult{}, &schemas.Progress{}, &schemas.Provisioned{},
 	&schemas.ReconcileResult{}, &schemas.RecordAccessInput{}, &schemas.RecordFailureInput{}, &schemas.Run{},
 	&schemas.Schedule{}, &schemas.SealedManifest{}, &schemas.SendNoticeInput{}, &schemas.SetupDocument{}, &schemas.SetupGuide{}, &schemas.SetupStep{},
-	&schemas.SetupValue{}, &schemas.SigningKey{}, &schemas.StoreCredentialsInput{}, &schemas.Target{}, &schemas.WatchInput{},
+	&schemas.SetupValue{}, &schemas.SignIn{}, &schemas.SigningKey{}, &schemas.StoreCredentialsInput{}, &schemas.Target{}, &schemas.WatchInput{},
 	&schemas.WatchResult{}, &schemas.Window{}, &schemas.WritePartsInput{}, &schemas.WritePartsResult{},
 }
 
