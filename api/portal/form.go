@@ -91,21 +91,13 @@ var errAgain = errors.New("show the form again")
 // memberForm serves a form page of an organization.
 func (p *Portal) memberForm(router gin.IRoutes, path string, f formPage) {
 	router.GET(path, p.member(f.shown))
-	router.POST(path, func(c *gin.Context) {
-		if v, ok := p.memberVisit(c); ok {
-			p.submit(v, f)
-		}
-	})
+	router.POST(path, guarded(p.memberVisit, func(v *visit) { p.submit(v, f) }))
 }
 
 // operatorForm serves a form page of the operators.
 func (p *Portal) operatorForm(router gin.IRoutes, path string, f formPage) {
 	router.GET(path, p.operator(f.shown))
-	router.POST(path, func(c *gin.Context) {
-		if v, ok := p.operatorVisit(c); ok {
-			p.submit(v, f)
-		}
-	})
+	router.POST(path, guarded(p.operatorVisit, func(v *visit) { p.submit(v, f) }))
 }
 
 func (f formPage) shown(ctx context.Context, v *visit) (*page, error) {

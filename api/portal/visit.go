@@ -51,37 +51,30 @@ type view func(ctx context.Context, v *visit) (*page, error)
 type command func(ctx context.Context, v *visit) (next string, err error)
 
 // anyone serves a page for whoever is signed in.
-func (p *Portal) anyone(view view) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		if v, ok := p.visit(c); ok {
-			p.serve(v, view)
-		}
-	}
-}
+func (p *Portal) anyone(view view) gin.HandlerFunc { return p.pageFor(p.visit, view) }
 
 // member serves a page of an organization to those who belong to it.
-func (p *Portal) member(view view) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		if v, ok := p.memberVisit(c); ok {
-			p.serve(v, view)
-		}
-	}
-}
+func (p *Portal) member(view view) gin.HandlerFunc { return p.pageFor(p.memberVisit, view) }
 
 // operator serves a page to operators.
-func (p *Portal) operator(view view) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		if v, ok := p.operatorVisit(c); ok {
-			p.serve(v, view)
-		}
-	}
-}
+func (p *Portal) operator(view view) gin.HandlerFunc { return p.pageFor(p.operatorVisit, view) }
 
 // memberCommand carries out a button of an organization's page.
 func (p *Portal) memberCommand(do command) gin.HandlerFunc {
+	return guarded(p.memberVisit, func(v *visit) { p.carryOut(v, do) })
+}
+
+func (p *Portal) pageFor(admit admission, view view) gin.HandlerFunc {
+	return guarded(admit, func(v *visit) { p.serve(v, view) })
+}
+
+// admission finds out who asks. False means that the request has been answered.
+type admission func(*gin.Context) (*visit, bool)
+
+func guarded(admit admission, then func(*visit)) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		if v, ok := p.memberVisit(c); ok {
-			p.carryOut(v, do)
+		if v, ok := admit(c); ok {
+			then(v)
 		}
 	}
 }
