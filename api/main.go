@@ -116,7 +116,7 @@ func openPortal(cfg config.API, log *zap.Logger, all *service.Service) (httpapi.
 		Log:             log,
 		SessionKey:      cfg.Portal.SessionKey,
 		SessionLifetime: cfg.Portal.Lifetime,
-		Secure:          strings.HasPrefix(cfg.PublicURL, "https://"),
+		Secure:          strings.HasPrefix(strings.ToLower(cfg.PublicURL), "https://"),
 		TemporalUI:      strings.TrimSuffix(cfg.Portal.Temporal, "/"),
 	})
 }

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -10,6 +11,10 @@ import (
 // cannot mend: the identity provider, or what it said of the person, is to blame
 // and not the way to it.
 var ErrSignInRefused = errors.New("the identity provider's answer cannot be accepted")
+
+// MaxSession is the longest that a person can stay signed in. What they are in
+// an organization is asked for at sign-in alone.
+const MaxSession = 7 * 24 * time.Hour
 
 // Person is somebody who has signed in, as the identity provider describes
 // them.

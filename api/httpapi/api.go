@@ -97,6 +97,7 @@ func (a *api) router(proxies []string) (*gin.Engine, error) {
 	router := gin.New()
 	router.HandleMethodNotAllowed = true
 	router.RedirectTrailingSlash = false
+	router.RemoteIPHeaders = []string{"X-Forwarded-For"}
 	if err := router.SetTrustedProxies(proxies); err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func readEvent(recorded schemas.RecordedEvent) (e shownEvent, err error) {
 func (p *Portal) events(ctx context.Context, v *visit) (*page, error) {
 	f := newForm(v.c.Request.URL.Query())
 	body := eventsBody{Form: f, Bound: service.MaxFileEvents}
-	shown := &page{Template: "events", Title: "Events", Section: "events"}
+	shown := &page{Template: "events", Title: "Events", Section: "events", Still: true}
 	filter, err := eventFilter(f, v.zone)
 	var list service.List[schemas.RecordedEvent]
 	if err == nil {
@@ -174,7 +174,7 @@ func (p *Portal) event(ctx context.Context, v *visit) (*page, error) {
 		return nil, err
 	}
 	return &page{
-		Template: "event", Title: event.Action, Section: "events",
+		Template: "event", Title: event.Action, Section: "events", Still: true,
 		Crumbs: []crumb{{"Events", v.path("events")}}, Body: eventBody{event, indented(recorded.Body)},
 	}, nil
 }

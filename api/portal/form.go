@@ -108,7 +108,11 @@ func (f formPage) shown(ctx context.Context, v *visit) (*page, error) {
 			return nil, err
 		}
 	}
-	return f.show(ctx, v, newForm(values))
+	shown, err := f.show(ctx, v, newForm(values))
+	if err == nil {
+		shown.Still = true // nobody wants a form to change while they type
+	}
+	return shown, err
 }
 
 func (p *Portal) submit(v *visit, f formPage) {
@@ -166,7 +170,6 @@ func renamed(err error, from, to string) error {
 }
 
 func readForm(c *gin.Context) (*form, error) {
-	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxForm)
 	if err := c.Request.ParseForm(); err != nil {
 		return nil, &service.Error{Kind: service.Invalid, Detail: "The form could not be read: it is too large, or was cut off. Nothing was changed."}
 	}

@@ -72,7 +72,7 @@ func (p *Portal) ledger(ctx context.Context, v *visit) (*page, error) {
 		}
 		body.Rows = append(body.Rows, ledgerRow{export, ledgerCells(ledger.Days, body.From, body.To), ledger.Days, ledger.Totals})
 	}
-	shown := &page{Template: "ledger", Title: "Ledger", Section: "ledger"}
+	shown := &page{Template: "ledger", Title: "Ledger", Section: "ledger", Still: true}
 	if body.Chosen != nil {
 		shown.Title = "Ledger of " + body.Chosen.Name
 		shown.Crumbs = []crumb{{"Ledger", v.path("ledger")}}

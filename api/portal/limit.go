@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -27,7 +28,14 @@ type limiter struct {
 
 func newLimiter() *limiter { return &limiter{clients: make(map[string]*rate.Limiter)} }
 
+// allow tells whether a client may do it once more. Of IPv6 the network counts:
+// one customer of a provider has all addresses of it.
 func (l *limiter) allow(client string) bool {
+	if address, err := netip.ParseAddr(client); err == nil && address.Is6() && !address.Is4In6() {
+		if network, err := address.Prefix(64); err == nil {
+			client = network.String()
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.clients) >= maxClients {

@@ -116,9 +116,11 @@ func (p *Portal) Register(router gin.IRouter) {
 const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// secured sets the headers of every answer.
+// secured sets the headers of every answer, and bounds what is read of every
+// request.
 func secured(c *gin.Context) {
 	secure(c.Writer.Header())
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxForm)
 	c.Next()
 }
 

@@ -61,6 +61,11 @@ type frame struct {
 	Temporal string // address of the operators' view of workflows; "" when it is not for this person
 }
 
+// Live tells whether the script keeps the page up to date.
+func (f frame) Live() bool {
+	return f.Person.Subject != "" && f.Template != "notice" && (f.Moving || !f.Still)
+}
+
 // section is an entry of the menu.
 type section struct{ Name, Title, Path string }
 

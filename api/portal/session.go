@@ -143,8 +143,7 @@ func (s sessions) get(c *gin.Context, purpose string, value any) bool {
 }
 
 // begin signs a person in.
-func (s sessions) begin(c *gin.Context, person schemas.Person, orgs []schemas.Org) error {
-	now := time.Now()
+func (s sessions) begin(c *gin.Context, now time.Time, person schemas.Person, orgs []schemas.Org) error {
 	begun := session{ID: uuid.New(), Person: person, Began: now, Ends: now.Add(s.lifetime)}
 	for _, org := range orgs {
 		begun.Orgs = append(begun.Orgs, membership{org.ID, org.Name})

@@ -99,7 +99,7 @@ func TestSessionCookieAttributes(t *testing.T) {
 		sessions, err := newSessions(testKey, testLifetime, secure)
 		require.NoError(t, err)
 		c, recorder := testContext()
-		require.NoError(t, sessions.begin(c, person("ada", nil), nil))
+		require.NoError(t, sessions.begin(c, time.Now(), person("ada", nil), nil))
 		cookie := recorder.Result().Cookies()[0]
 		require.Equal(t, secure, strings.HasPrefix(cookie.Name, "__Host-"))
 		require.Equal(t, secure, cookie.Secure)

@@ -63,6 +63,9 @@ type addBody struct {
 }
 
 func (p *Portal) addPage(_ context.Context, v *visit, f *form) (*page, error) {
+	if err := adminsOnly(v); err != nil {
+		return nil, err
+	}
 	if !f.Typed {
 		f.Values.Set("cloud", string(schemas.AWS))
 	}

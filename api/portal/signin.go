@@ -47,11 +47,11 @@ func (p *Portal) signedIn(c *gin.Context) {
 	}
 	var begun attempt
 	known := p.sessions.get(c, attemptCookie, &begun) && time.Now().Before(begun.Ends)
-	p.sessions.clear(c, attemptCookie)
 	if !known || subtle.ConstantTimeCompare([]byte(c.Query("state")), []byte(begun.State)) == 0 {
-		p.show(c, signInStale)
+		p.show(c, signInStale) // another tab may have begun since, and is yet to come back
 		return
 	}
+	p.sessions.clear(c, attemptCookie)
 	if reason := c.Query("error"); reason != "" {
 		p.log.Warn("the identity provider let nobody in", zap.String("error", reason), zap.String("description", c.Query("error_description")))
 		p.show(c, signInRefused)
@@ -93,13 +93,22 @@ func (p *Portal) admit(c *gin.Context, begun attempt) error {
 		return err
 	}
 	p.log.Info("signed in", zap.String("subject", person.Subject), zap.Int("orgs", len(orgs)), zap.Bool("operator", person.Operator))
-	return p.sessions.begin(c, person, orgs)
+	now, err := p.service.Clock(ctx)
+	if err != nil {
+		return err
+	}
+	return p.sessions.begin(c, now, person, orgs)
 }
 
 // signOut ends the session, or all sessions of the person.
 func (p *Portal) signOut(c *gin.Context) {
+	ctx := c.Request.Context()
 	if current, found := p.sessions.current(c); found {
-		if err := p.service.EndSession(c.Request.Context(), current.ref(), c.PostForm("everywhere") != ""); err != nil {
+		ended, err := p.service.SessionEnded(ctx, current.ref()) // it ends nothing any more
+		if err == nil && !ended {
+			err = p.service.EndSession(ctx, current.ref(), c.PostForm("everywhere") != "")
+		}
+		if err != nil {
 			p.Fail(c, err)
 			return
 		}
@@ -136,11 +145,14 @@ func (p *Portal) authenticated(c *gin.Context) (session, bool) {
 	return session{}, false
 }
 
+// maxNext is longer than any address of ours, and short enough for a cookie.
+const maxNext = 1 << 10
+
 // ownPath is a path of the portal; whatever else it is asked to be, it is the
 // beginning. Browsers take // and /\ for the beginning of another host.
 func ownPath(raw string) string {
 	u, err := url.Parse(raw)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(raw, "/") || strings.HasPrefix(raw, "//") || strings.ContainsAny(raw, "\\\r\n\t") {
+	if err != nil || len(raw) > maxNext || u.IsAbs() || u.Host != "" || !strings.HasPrefix(raw, "/") || strings.HasPrefix(raw, "//") || strings.ContainsAny(raw, "\\\r\n\t") {
 		return "/"
 	}
 	return raw

@@ -37,6 +37,10 @@ type page struct {
 	// their parts every other second, and without scripts they reload.
 	Moving bool
 
+	// Still is for pages that are not kept up to date unless they move: nothing
+	// in them changes by itself, or they cost more to make than that is worth.
+	Still bool
+
 	// Done tells of the operation that the page was opened with.
 	Done *done
 }

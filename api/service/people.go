@@ -72,13 +72,16 @@ func (s *Service) SessionEnded(ctx context.Context, session Session) (bool, erro
 // EndSession ends a session for good, or with everywhere all that its person
 // has begun until now.
 func (s *Service) EndSession(ctx context.Context, session Session, everywhere bool) error {
-	id, forget := &session.ID, session.Ends
-	if everywhere {
-		// Others of theirs may have begun until now, and live as long as this one.
-		id, forget = nil, now().Add(session.Ends.Sub(session.Began))
-	}
 	_, err := asOperator(ctx, s, func(tx *postgres.Tx) (struct{}, error) {
-		return struct{}{}, tx.EndSession(ctx, session.Subject, id, forget)
+		err := tx.EndSession(ctx, session.Subject, &session.ID, session.Ends)
+		if err == nil && everywhere {
+			err = tx.EndSession(ctx, session.Subject, nil, now().Add(schemas.MaxSession))
+		}
+		return struct{}{}, err
 	})
 	return err
 }
+
+// Clock is the time by which sessions begin and end, whichever program asks: the
+// database's.
+func (s *Service) Clock(ctx context.Context) (time.Time, error) { return s.store.Clock(ctx) }

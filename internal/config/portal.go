@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/auditferry/auditferry/schemas"
 )
 
 // Portal is the configuration of the pages. Without an issuer there are none.
@@ -34,12 +36,8 @@ func (p *Portal) Served() bool { return p.Issuer != "" }
 
 const sessionKeyBytes = 32
 
-// The bounds of a session: below a minute nobody gets to do anything, and what
-// somebody is in an organization is asked for at sign-in alone.
-const (
-	minSession = time.Minute
-	maxSession = 7 * 24 * time.Hour
-)
+// minSession is the shortest in which somebody gets to do anything.
+const minSession = time.Minute
 
 func (p *Portal) read() error {
 	if !p.Served() {
@@ -52,8 +50,8 @@ func (p *Portal) read() error {
 		return wrong("OIDC_CLIENT_ID", "is missing: register the portal with the identity provider")
 	case p.OrgsClaim == "":
 		return wrong("OIDC_ORGS_CLAIM", "must be the name of a claim")
-	case p.Lifetime < minSession || p.Lifetime > maxSession:
-		return wrong("SESSION_LIFETIME", fmt.Sprintf("must be from %s to %s", minSession, maxSession))
+	case p.Lifetime < minSession || p.Lifetime > schemas.MaxSession:
+		return wrong("SESSION_LIFETIME", fmt.Sprintf("must be from %s to %s", minSession, schemas.MaxSession))
 	}
 	return p.readKey()
 }

@@ -19,7 +19,7 @@ func (p *Provider) personOf(subject string, claims map[string]any) (schemas.Pers
 	person := schemas.Person{Subject: subject, Orgs: make(map[uuid.UUID]schemas.Role)}
 	person.Name, _ = claims["name"].(string)
 	person.Email, _ = claims["email"].(string)
-	if verified, told := claims["email_verified"].(bool); told && !verified {
+	if verified := claims["email_verified"]; verified != nil && verified != true && verified != "true" {
 		person.Email = "" // anybody's
 	}
 	if err := readOrgs(&person, claims[p.options.OrgsClaim]); err != nil {

@@ -258,15 +258,19 @@ func TestFinishRefusesCodes(t *testing.T) {
 // An address that its provider has not verified could be somebody else's.
 func TestUnverifiedEmail(t *testing.T) {
 	t.Parallel()
-	for _, verified := range []any{true, nil} {
+	for _, verified := range []any{true, "true", nil} {
 		person, err := newProvider(t).finish(map[string]any{"email_verified": verified})
 		require.NoError(t, err)
 		require.Equal(t, "ada@acme.example", person.Email)
 	}
-	person, err := newProvider(t).finish(map[string]any{"email_verified": false, "name": 7})
+	for _, verified := range []any{false, "false", 1} {
+		person, err := newProvider(t).finish(map[string]any{"email_verified": verified})
+		require.NoError(t, err)
+		require.Empty(t, person.Email)
+	}
+	person, err := newProvider(t).finish(map[string]any{"name": 7})
 	require.NoError(t, err)
-	require.Empty(t, person.Email)
-	require.Equal(t, "ada", person.DisplayName())
+	require.Equal(t, "ada@acme.example", person.DisplayName(), "a name that is none")
 }
 
 // The portal starts without the provider, and signs people in once it is there.

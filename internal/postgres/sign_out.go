@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +18,14 @@ func (t *Tx) EndSession(ctx context.Context, subject string, id *uuid.UUID, forg
 	_, err := t.exec(ctx, attempt, `
 		INSERT INTO sign_out (subject, session_id, ended_at, forget_at) VALUES ($1, $2, clock_timestamp(), $3)`, subject, id, forget)
 	return err
+}
+
+// Clock is the database's time.
+func (s *Store) Clock(ctx context.Context) (now time.Time, err error) {
+	if err := s.pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
+		return now, fmt.Errorf("ask the database for the time: %w", err)
+	}
+	return now, nil
 }
 
 // SessionEnded tells whether a session that began then was ended since.

@@ -21,14 +21,14 @@ document.addEventListener('click', async (event) => {
   const button = event.target.closest('[data-copy], [data-copy-from]');
   if (!button) return;
   const text = button.dataset.copy ?? document.getElementById(button.dataset.copyFrom).textContent;
-  const label = button.textContent;
+  button.dataset.label ??= button.textContent;
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = 'Copied';
   } catch {
     button.textContent = 'Not allowed';
   }
-  setTimeout(() => { button.textContent = label; }, 1500);
+  setTimeout(() => { button.textContent = button.dataset.label; }, 1500);
 });
 
 /* Menus close like menus */
@@ -108,6 +108,7 @@ function fill(dialog, page) {
 }
 
 async function openDialog(url) {
+  if (document.querySelector('dialog')) return; // a double click
   const dialog = document.createElement('dialog');
   document.body.append(dialog);
   dialog.addEventListener('close', () => {
@@ -133,13 +134,16 @@ async function openDialog(url) {
 async function send(dialog, form, submitter) {
   const body = new URLSearchParams(new FormData(form, submitter));
   if (submitter) submitter.disabled = true;
+  let answer;
   try {
-    const answer = await fetch(submitter?.getAttribute('formaction') ?? form.action, { method: 'POST', body, headers: { Accept: 'text/html' } });
-    if (answer.redirected) return location.assign(answer.url);
-    if (fill(dialog, await pageOf(answer))) return;
-  } catch { /* the form itself can still be sent */ }
-  if (submitter) submitter.disabled = false;
-  form.submit();
+    answer = await fetch(submitter?.getAttribute('formaction') ?? form.action, { method: 'POST', body, headers: { Accept: 'text/html' } });
+  } catch {
+    if (submitter) submitter.disabled = false; // nothing has come back: it may be sent again
+    return;
+  }
+  if (answer.redirected) return location.assign(answer.url);
+  const page = await pageOf(answer);
+  if (!fill(dialog, page)) dialog.replaceChildren(document.adoptNode(page.querySelector('main .notice')));
 }
 
 document.addEventListener('click', (event) => {
