@@ -79,7 +79,7 @@ func TestNotices(t *testing.T) {
 	require.Equal(t, "security@example.com\nnobody", value)
 	ada.fill("Mail addresses", "security@example.com\naudit@example.com")
 	ada.click("Save")
-	ada.sees("saved")
+	ada.sees("Addresses saved")
 
 	vic.click("Members’ mails")
 	vic.sees("security@example.com", "audit@example.com")

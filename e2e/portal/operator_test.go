@@ -28,7 +28,7 @@ func TestOperatorSeesTrouble(t *testing.T) {
 	opal.in("Security archive").sees("Active", "Granted")
 	opal.click("Health")
 	opal.sees("Database", "Temporal", "Workers")
-	opal.seesNo("stands still")
+	opal.seesNo("Stands still")
 }
 
 // A new organization has people as soon as the identity provider names it.

@@ -56,17 +56,17 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// A session that ends while a page is open leads by itself to the identity
+// A session that ends while a live page is open leads by itself to the identity
 // provider, which still knows the person, and back to the page.
 func TestSessionExpires(t *testing.T) {
 	o := begin(t)
 	ada := o.as("ada", browser.Look{})
 	ada.Expect(http.StatusUnauthorized)
-	ada.visit(o.path("notices"))
+	ada.visit(o.path("exports"))
 	ada.must(ada.Mark())
 	ada.must(ada.Forget(sessionCookie))
 	ada.must(ada.Until("window.auditferryMark !== true && document.cookie !== null && document.querySelector('header.top') !== null", "the page to come again"))
-	require.Equal(t, o.path("notices"), ada.path())
+	require.Equal(t, o.path("exports"), ada.path())
 }
 
 // Signing out everywhere ends the sessions in all windows of the person, and
