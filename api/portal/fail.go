@@ -28,7 +28,6 @@ type notice struct {
 	Link      string // "" is none
 	LinkTitle string
 	RequestID string // for whoever asks what happened; "" where nothing is to be found out
-	SignedOut bool   // the page is for somebody who is not signed in
 }
 
 // The notices about signing in.
@@ -36,32 +35,32 @@ var (
 	tooManySignIns = notice{
 		Status: http.StatusTooManyRequests, Title: "Too many sign-ins",
 		Text: "Too many people have tried to sign in from your network address just now. Wait a minute and try again.",
-		Link: "/", LinkTitle: "Try again", SignedOut: true,
+		Link: "/", LinkTitle: "Try again",
 	}
 	providerSilent = notice{
 		Status: http.StatusServiceUnavailable, Title: "Sign-in does not work at the moment",
 		Text: "Your identity provider cannot be reached. Exports go on without it. Try again in a minute.",
-		Link: "/", LinkTitle: "Try again", SignedOut: true,
+		Link: "/", LinkTitle: "Try again",
 	}
 	signInStale = notice{
 		Status: http.StatusBadRequest, Title: "This sign-in is too old",
 		Text: "It was begun in another browser, or too long ago, or it has been used already. Begin again.",
-		Link: "/", LinkTitle: "Sign in", SignedOut: true,
+		Link: "/", LinkTitle: "Sign in",
 	}
 	signInRefused = notice{
 		Status: http.StatusForbidden, Title: "You were not signed in",
 		Text: "Your identity provider did not let you in, or did not say who you are. Try again, or ask whoever manages sign-in in your organization.",
-		Link: "/", LinkTitle: "Try again", SignedOut: true,
+		Link: "/", LinkTitle: "Try again",
 	}
 	tooManyOrgs = notice{
 		Status: http.StatusForbidden, Title: "You belong to too many organizations",
 		Text: "Your identity provider names more organizations than a browser can keep for this site. Ask whoever manages it to name only those whose exports you look after.",
-		Link: "/", LinkTitle: "Try again", SignedOut: true,
+		Link: "/", LinkTitle: "Try again",
 	}
 	signedOutNotice = notice{
 		Status: http.StatusOK, Title: "You are signed out",
 		Text: "On a shared computer, sign out of your identity provider too: until then it may sign you in again without asking.",
-		Link: "/", LinkTitle: "Sign in", SignedOut: true,
+		Link: "/", LinkTitle: "Sign in",
 	}
 )
 
@@ -129,10 +128,9 @@ func (p *Portal) fail(v *visit, err error) {
 			p.log.Error("page failed", zap.String("request_id", shown.RequestID), zap.String("route", c.FullPath()), zap.Error(err))
 		}
 	}
-	if referer := backPath(c); referer != "" && shown.Status == http.StatusConflict {
+	if referer := ownReferer(c.Request); referer != "" && shown.Status == http.StatusConflict {
 		shown.Link, shown.LinkTitle = referer, "Back"
 	}
-	shown.SignedOut = v.session.Person.Subject == ""
 	p.renderNotice(v, shown)
 }
 
@@ -156,9 +154,4 @@ func lastParam(c *gin.Context) string {
 		return c.Params[last].Value
 	}
 	return ""
-}
-
-// backPath is the page from which a form was sent; "" when it was none of ours.
-func backPath(c *gin.Context) string {
-	return ownReferer(c.Request)
 }

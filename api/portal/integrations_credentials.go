@@ -82,18 +82,17 @@ func (p *Portal) credentials(ctx context.Context, v *visit) (*page, error) {
 		return nil, err
 	}
 	body := credentialsBody{Integration: i, Path: integrationPath(v, i), Access: accessOf(i, integrationPath(v, i), time.Now())}
-	preparing := i.Status == schemas.IntegrationProvisioning
-	shown := &page{
-		Template: "credentials", Title: "Credentials of " + i.Name, Section: "settings", Crumbs: integrationCrumbs(v, i),
-		// Without scripts the page would reload, and each time be another look.
-		Moving: preparing || wantsParts(v.c) && i.Access == schemas.AccessChecking && i.Live(),
-	}
-	if !wantsParts(v.c) {
+	shown := &page{Template: "credentials", Title: "Credentials of " + i.Name, Section: "settings", Crumbs: integrationCrumbs(v, i)}
+	if wantsParts(v.c) {
+		shown.Moving = i.Status == schemas.IntegrationProvisioning || i.Access == schemas.AccessChecking && i.Live()
+	} else {
 		if body.Guide, err = p.service.Setup(ctx, v.caller, i.ID); err != nil {
 			return nil, err
 		}
 		body.Credentials, body.Entered = namedValues(body.Guide.Values)
 		body.Console, body.Tabs = consoleSteps(body.Guide), documentTabs(body.Guide.Documents)
+		// Once it shows credentials, a page that reloads without scripts would each
+		// time be another look.
 		shown.Moving = !body.Guide.Ready
 	}
 	shown.Body = body

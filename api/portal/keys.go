@@ -21,9 +21,8 @@ func (p *Portal) registerKeys(pages gin.IRouter) {
 	p.registerNotices(pages)
 }
 
-// The pages say what has been done by these query parameters: the ID of what it
-// was done to. What is said then is read from the database, so that no address
-// can make a page say what is not so.
+// The pages say what has been done by these query parameters. What they say then
+// is of what the database holds; no text comes from the address.
 const (
 	revokedQuery = "revoked"
 	createdQuery = "created"

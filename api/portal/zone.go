@@ -50,9 +50,8 @@ func (z zone) Second(at any) template.HTML { return z.element(at, secondLayout) 
 // Day is the day of a time, with UTC on hover.
 func (z zone) Day(at any) template.HTML { return z.element(at, dayLayout) }
 
-// element is a time as the script finds it, which writes it anew if the browser
-// is in another zone. At is a time.Time or a *time.Time; nothing is written for
-// none.
+// element is a time in the zone, with UTC on hover. At is a time.Time or a
+// *time.Time; nothing is written for none.
 func (z zone) element(at any, layout string) template.HTML {
 	var t time.Time
 	switch at := at.(type) {

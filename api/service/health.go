@@ -25,7 +25,7 @@ type Temporal interface {
 // PartState says how good it is.
 type PartState string
 
-// The states, the best first.
+// The states.
 const (
 	PartUnknown PartState = "unknown" // it cannot be found out at the moment
 	PartGood    PartState = "good"

@@ -23,7 +23,7 @@ type Page struct {
 	Status int
 }
 
-// Pages are all pages of the portal, with something on them in every state.
+// Pages are all pages of the portal, in the states of the scene.
 func (o *Scene) Pages(ctx context.Context) ([]Page, error) {
 	events, err := o.admin.Events(ctx, "auditferry.integration.created")
 	if err != nil {

@@ -52,7 +52,7 @@ func sit(t *testing.T, s *pictures.Scene, who string, look browser.Look) user {
 // firstPage is what a page may take in all, without a cache.
 const firstPage = 100 << 10
 
-// Every page in every state, on a phone and a desktop, light and dark: it says
+// Every page, in the states of the scene, on a phone and a desktop, light and dark: it says
 // what it should, keeps nobody from using it, is not wider than its window, and
 // nothing is on the console.
 func TestEveryPage(t *testing.T) {
