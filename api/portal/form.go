@@ -3,6 +3,7 @@ package portal
 import (
 	"context"
 	"errors"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -49,6 +50,47 @@ func (f *form) Has(name, value string) bool { return slices.Contains(f.Values[na
 
 // Error is what is wrong with a field; "" is nothing.
 func (f *form) Error(name string) string { return f.Errors[name] }
+
+// Input is the attributes of a text field: its ID, which is its name with a dash
+// for each dot, its name and value, and what describes it. Help says that the
+// page has a text for it with the ID "help-<name>".
+func (f *form) Input(name string, help bool) template.HTMLAttr {
+	return f.Field(name, help) + attribute("value", f.Get(name))
+}
+
+// Field is what Input is, for fields that hold their value in another way: text
+// areas and selections.
+func (f *form) Field(name string, help bool) template.HTMLAttr {
+	attributes := attribute("id", strings.ReplaceAll(name, ".", "-")) + attribute("name", name)
+	var described []string
+	if help {
+		described = append(described, "help-"+name)
+	}
+	if f.Error(name) != "" {
+		attributes += attribute("aria-invalid", "true")
+		described = append(described, "error-"+name)
+	}
+	if len(described) > 0 {
+		attributes += attribute("aria-describedby", strings.Join(described, " "))
+	}
+	return attributes
+}
+
+// Choice is the attributes of a box or a radio button.
+func (f *form) Choice(name, value string) template.HTMLAttr {
+	attributes := attribute("name", name) + attribute("value", value)
+	if f.Has(name, value) {
+		attributes += " checked"
+	}
+	if f.Error(name) != "" {
+		attributes += attribute("aria-describedby", "error-"+name)
+	}
+	return attributes
+}
+
+func attribute(name, value string) template.HTMLAttr {
+	return template.HTMLAttr(" " + name + `="` + template.HTMLEscapeString(value) + `"`) //nolint:gosec // escaped here
+}
 
 // refuse notes what the service found wrong. It is false for errors that are
 // not about what was typed.
