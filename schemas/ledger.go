@@ -23,6 +23,7 @@ type LedgerDay struct {
 // that is gone already.
 type LossClock struct {
 	Seq        int64     `json:"seq"`
+	Events     int64     `json:"events"` // undelivered ones, from Seq up to the newest
 	RecordedAt time.Time `json:"recorded_at,omitzero"`
 	ExpiresAt  time.Time `json:"expires_at,omitzero"` // it may be gone any time after
 }

@@ -122,6 +122,7 @@ func TestWhatIsUndelivered(t *testing.T) {
 	o, export := s.atSea(t, "Acme")
 	type undelivered struct {
 		OldestSeq  int64      `json:"oldest_seq"`
+		Events     int64      `json:"events"`
 		RecordedAt *time.Time `json:"recorded_at"`
 		ExpiresAt  *time.Time `json:"expires_at"`
 		Expired    bool
@@ -146,11 +147,11 @@ func TestWhatIsUndelivered(t *testing.T) {
 	require.Equal(t, first, e.StartSeq)
 	recorded := daysAgo(20).Add(time.Duration(first-1) * time.Second)
 	expires := recorded.Add(retention)
-	require.Equal(t, &undelivered{first, &recorded, &expires, false}, e.Undelivered)
+	require.Equal(t, &undelivered{first, 40 - first + 1, &recorded, &expires, false}, e.Undelivered)
 	require.Nil(t, e.FailingSince)
 
 	s.expire(t, o, first+3)
-	require.Equal(t, &undelivered{OldestSeq: first, Expired: true}, shown().Undelivered)
+	require.Equal(t, &undelivered{OldestSeq: first, Events: 40 - first + 1, Expired: true}, shown().Undelivered)
 
 	w := windowOf(export, first, 40)
 	failing := time.Now().UTC().Add(-time.Hour).Truncate(time.Microsecond)

@@ -71,6 +71,7 @@ func (h handlers) EditExport(ctx context.Context, r EditExportRequestObject) (Ed
 		Compression:  r.Body.Compression,
 		PathTemplate: r.Body.PathTemplate,
 		Filter:       r.Body.Filter,
+		SpecVersion:  r.Body.SpecVersion,
 	})
 	return EditExport202JSONResponse{accepted(op)}, err
 }
@@ -95,6 +96,7 @@ func (h handlers) RelinkExport(ctx context.Context, r RelinkExportRequestObject)
 	op, err := h.service.RelinkExport(ctx, call, service.RelinkExport{
 		ExportID:      r.ExportId,
 		IntegrationID: r.Body.IntegrationId,
+		SpecVersion:   r.Body.SpecVersion,
 	})
 	return RelinkExport202JSONResponse{accepted(op)}, err
 }

@@ -81,6 +81,10 @@ func TestExportCommands(t *testing.T) {
 	require.Equal(t, export.Compression, edited.Compression)
 	require.Equal(t, export.SpecVersion+1, edited.SpecVersion)
 	require.Empty(t, edited.Schedule.Every)
+	p := edit(map[string]any{"name": "weekly", "spec_version": export.SpecVersion}).problem(t, http.StatusConflict)
+	require.Contains(t, p.Detail, "changed meanwhile by ")
+	require.Equal(t, "nightly", s.export(t, o, export.ID).Name)
+	edited = command(edit(map[string]any{"name": "nightly", "spec_version": edited.SpecVersion}))
 
 	ran := command(s.post(t, o.admin(), path+"/run", nil))
 	require.Equal(t, edited.SpecVersion, ran.SpecVersion)
@@ -167,7 +171,8 @@ func TestRelinkAfterTheIntegrationIsGone(t *testing.T) {
 	s.post(t, o.admin(), path+"/relink", map[string]any{"integration_id": uuid.New()}).problem(t, http.StatusNotFound)
 
 	fresh := s.newAWS(t, o, "s3://acme-audit/new/")
-	s.post(t, o.admin(), path+"/relink", map[string]any{"integration_id": fresh}).is(t, http.StatusAccepted, nil)
+	s.post(t, o.admin(), path+"/relink", map[string]any{"integration_id": fresh, "spec_version": export.SpecVersion}).problem(t, http.StatusConflict)
+	s.post(t, o.admin(), path+"/relink", map[string]any{"integration_id": fresh, "spec_version": export.SpecVersion + 1}).is(t, http.StatusAccepted, nil)
 	relinked := s.export(t, o, export.ID)
 	require.Equal(t, fresh, relinked.IntegrationID)
 	require.Equal(t, "s3://acme-audit/new/", relinked.Destination.URL())

@@ -252,6 +252,9 @@ type EditExport struct {
 	// Example: date={YYYY}-{MM}-{DD}/hour={HH}
 	PathTemplate *PathTemplate `json:"path_template,omitempty"`
 	Schedule     *Schedule     `json:"schedule,omitempty"`
+
+	// SpecVersion The version of the export that the change is for. Left out, it is made to whichever there is.
+	SpecVersion *SpecVersion `json:"spec_version,omitempty"`
 }
 
 // EditOrg defines model for EditOrg.
@@ -450,6 +453,9 @@ type RecordedEvent = json.RawMessage
 // RelinkExport defines model for RelinkExport.
 type RelinkExport struct {
 	IntegrationId openapi_types.UUID `json:"integration_id"`
+
+	// SpecVersion The version of the export that the change is for. Left out, it is made to whichever there is.
+	SpecVersion *SpecVersion `json:"spec_version,omitempty"`
 }
 
 // ResumeExport defines model for ResumeExport.
@@ -484,10 +490,13 @@ type Schedule = schemas.Schedule
 // SetupGuide defines model for SetupGuide.
 type SetupGuide = schemas.SetupGuide
 
+// SpecVersion The version of the export that the change is for. Left out, it is made to whichever there is.
+type SpecVersion = int
+
 // TriedFilter Which of the newest events pass the filter.
 type TriedFilter = service.TriedFilter
 
-// Undelivered The oldest event that the export has not delivered. Left out when everything is delivered.
+// Undelivered What the export has not delivered. Left out when everything is delivered.
 type Undelivered = service.Undelivered
 
 // UpdateDestination defines model for UpdateDestination.

@@ -73,12 +73,13 @@ type exportsBody struct {
 	More    string
 }
 
-// exportRow is an export as the list shows it.
+// exportRow is an export as lists show it.
 type exportRow struct {
 	service.ExportView
 	Integration schemas.Integration
 	Last        *service.RunView // nil: none so far
 	Next        *time.Time       // nil: none will start
+	Upcoming    upcoming         // the next runs, as they are written
 	Clock       lossClock
 	Trouble     *trouble // of the last run, if it matters still; nil: none
 }
@@ -109,6 +110,8 @@ func (p *Portal) exports(ctx context.Context, v *visit) (*page, error) {
 	return shown, nil
 }
 
+// exportRows adds to exports what is known of them elsewhere. The integrations
+// are those that they are linked to.
 func (p *Portal) exportRows(ctx context.Context, v *visit, exports []service.ExportView, integrations []schemas.Integration) ([]exportRow, error) {
 	ids := make([]uuid.UUID, len(exports))
 	for i, export := range exports {
@@ -128,7 +131,9 @@ func (p *Portal) exportRows(ctx context.Context, v *visit, exports []service.Exp
 		if run, ran := last[export.ID]; ran {
 			rows[i].Last, rows[i].Trouble = &run, troubleNow(run, export)
 		}
-		if next := nextRuns(export.Export, 1); len(next) > 0 {
+		next := nextRuns(export.Export)
+		rows[i].Upcoming = upcomingOf(export.Schedule, next, v.zone)
+		if len(next) > 0 {
 			rows[i].Next = &next[0]
 		}
 	}
@@ -145,22 +150,39 @@ func troubleNow(last service.RunView, export service.ExportView) *trouble {
 	return found
 }
 
+// delivered tells whether anything of what is the export's matter is settled.
+func (r exportRow) delivered() bool { return r.DeliveredSeq >= r.StartSeq }
+
 // unsettled tells whether the export's schedule does not do yet what was asked
 // for.
 func (r exportRow) unsettled() bool { return r.AppliedVersion < r.SpecVersion }
 
+// shownNext is how many of the next runs are shown.
+const shownNext = 5
+
 // nextRuns is when the export's next runs start; none when it is not active. A
 // schedule was checked when it was stored, so one that cannot be read says
 // nothing here that a person could act on.
-func nextRuns(of schemas.Export, n int) []time.Time {
+func nextRuns(of schemas.Export) []time.Time {
 	if of.State != schemas.ExportActive {
 		return nil
 	}
-	next, err := service.NextRuns(of.Schedule, time.Now(), n)
+	next, err := service.NextRuns(of.Schedule, time.Now(), shownNext)
 	if err != nil {
 		return nil
 	}
 	return next
+}
+
+// liveIntegrations lists those that an export can be linked to.
+func (p *Portal) liveIntegrations(ctx context.Context, v *visit) (live []schemas.Integration, err error) {
+	all, err := p.allIntegrations(ctx, v, false)
+	for _, integration := range all {
+		if integration.Live() {
+			live = append(live, integration)
+		}
+	}
+	return live, err
 }
 
 // allIntegrations lists the integrations of the visit's organization, which has

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"slices"
 
 	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
@@ -72,27 +73,14 @@ func (p *Portal) resumePage(ctx context.Context, v *visit, f *form) (*page, erro
 	return changePage(v, "export_resume", "Resume export", body), nil
 }
 
-// resumeExport goes on. The form that agrees to another destination names it,
-// because that may have changed again since it was shown.
+// resumeExport goes on at the destination that the form names: the one that was
+// shown, because it may have changed since.
 func (p *Portal) resumeExport(ctx context.Context, v *visit, f *form) (string, error) {
 	id, err := pathID(v.c, "id")
 	if err != nil {
 		return "", err
 	}
-	body, err := p.changeOf(ctx, v, f)
-	if err != nil {
-		return "", err
-	}
-	agreed := f.Get("destination")
-	switch {
-	case body.Moved && agreed == "" && body.Integration.Live():
-		f.Problem = "The integration’s destination has changed meanwhile. The export can go on at the new one."
-		return "", errAgain
-	case agreed != "" && agreed != body.Integration.Destination.String():
-		f.Problem = "The integration’s destination has changed again meanwhile. Look at the new one below."
-		return "", errAgain
-	}
-	op, err := p.service.ResumeExport(ctx, v.call(), service.ResumeExport{ExportID: id, Retarget: agreed != ""})
+	op, err := p.service.ResumeExport(ctx, v.call(), service.ResumeExport{ExportID: id, Destination: f.Get("destination")})
 	if err != nil {
 		return "", err
 	}
@@ -104,15 +92,11 @@ func (p *Portal) relinkPage(ctx context.Context, v *visit, f *form) (*page, erro
 	if err != nil {
 		return nil, err
 	}
-	integrations, err := p.allIntegrations(ctx, v, false)
+	integrations, err := p.liveIntegrations(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	for _, integration := range integrations {
-		if integration.Live() && integration.ID != body.Integration.ID {
-			body.Integrations = append(body.Integrations, integration)
-		}
-	}
+	body.Integrations = slices.DeleteFunc(integrations, func(i schemas.Integration) bool { return i.ID == body.Integration.ID })
 	return changePage(v, "relink", "Link to another integration", body), nil
 }
 
@@ -125,7 +109,7 @@ func (p *Portal) relinkExport(ctx context.Context, v *visit, f *form) (string, e
 	if err != nil {
 		return "", err
 	}
-	op, err := p.service.RelinkExport(ctx, v.call(), service.RelinkExport{ExportID: id, IntegrationID: integration})
+	op, err := p.service.RelinkExport(ctx, v.call(), service.RelinkExport{ExportID: id, IntegrationID: integration, SpecVersion: versionFrom(f)})
 	if err != nil {
 		return "", err
 	}

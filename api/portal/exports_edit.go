@@ -1,11 +1,11 @@
 package portal
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"net/url"
-	"slices"
-	"time"
+	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -24,7 +24,18 @@ type exportFormBody struct {
 	Jitters      []option
 	Zones        []string
 	Preview      exportPreview
+
+	// Changed says that somebody has changed the export since the form was
+	// filled; Others are the values that are not as they were typed.
+	Changed bool
+	Others  []otherValue
 }
+
+// versionField holds the version of the export that the form was filled from.
+const versionField = "spec_version"
+
+// otherValue is what a field of the form has now.
+type otherValue struct{ Name, Now string }
 
 // option is an entry of a list to choose from.
 type option struct{ Value, Text string }
@@ -42,16 +53,11 @@ func (p *Portal) newExportPage(ctx context.Context, v *visit, f *form) (*page, e
 	if err := adminsOnly(v); err != nil {
 		return nil, err
 	}
-	integrations, err := p.allIntegrations(ctx, v, false)
+	integrations, err := p.liveIntegrations(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	body := exportFormBody{Form: f, Action: v.path("exports", "new"), Back: v.path("exports")}
-	for _, integration := range integrations {
-		if integration.Live() {
-			body.Integrations = append(body.Integrations, integration)
-		}
-	}
+	body := exportFormBody{Form: f, Action: v.path("exports", "new"), Back: v.path("exports"), Integrations: integrations}
 	if len(body.Integrations) == 1 && f.Get("integration_id") == "" {
 		f.Values.Set("integration_id", body.Integrations[0].ID.String())
 	}
@@ -86,7 +92,7 @@ func (p *Portal) createExport(ctx context.Context, v *visit, f *form) (string, e
 		StartFrom: schemas.StartFrom(f.Get("start_from")),
 	})
 	if err != nil {
-		return "", together(badSchedule, badIntegration, aboutEntries(err, shape.Filter))
+		return "", together(badSchedule, badIntegration, asTyped(err, shape))
 	}
 	return after(op, v.path("exports", op.ExportID.String())), nil
 }
@@ -104,7 +110,7 @@ func (p *Portal) editValues(ctx context.Context, v *visit) (url.Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := url.Values{"name": {export.Name}}
+	values := url.Values{"name": {export.Name}, versionField: {strconv.Itoa(export.SpecVersion)}}
 	putSchedule(values, export.Schedule, v.zone.String())
 	putShape(values, shapeOf(export.Export))
 	return values, nil
@@ -117,7 +123,44 @@ func (p *Portal) editPage(ctx context.Context, v *visit, f *form) (*page, error)
 	}
 	f.Values.Set("integration_id", export.IntegrationID.String()) // for the preview; it is not edited here
 	path := v.path("exports", export.ID.String())
-	return p.exportFormPage(ctx, v, "Edit export", exportFormBody{Form: f, Action: path + "/edit", Back: path, Export: &export})
+	body := exportFormBody{Form: f, Action: path + "/edit", Back: path, Export: &export}
+	if f.Problem != "" && *versionFrom(f) != export.SpecVersion {
+		// Whoever has been told of it may overwrite it.
+		body.Changed, body.Others = true, otherValues(export.Export, f)
+		f.Values.Set(versionField, strconv.Itoa(export.SpecVersion))
+	}
+	return p.exportFormPage(ctx, v, "Edit export", body)
+}
+
+// versionFrom is the version of an export that a form was filled from. One that
+// cannot be read is 0, which no export ever has.
+func versionFrom(f *form) *int {
+	version, err := strconv.Atoi(f.Get(versionField))
+	if err != nil {
+		version = 0
+	}
+	return &version
+}
+
+// otherValues are those of an export that are not as they were typed, in words.
+func otherValues(now schemas.Export, f *form) (all []otherValue) {
+	schedule, _ := scheduleFrom(f) // what cannot be read is not what is so
+	has, typed := shapeOf(now), shapeFrom(f)
+	for _, field := range []struct{ name, now, typed string }{
+		{"Name", now.Name, f.Text("name")},
+		{"Schedule", scheduleText(now.Schedule), scheduleText(schedule)},
+		{"Format", formatName(has.Format), formatName(typed.Format)},
+		{"Compression", compressionName(has.Compression), compressionName(typed.Compression)},
+		{"Path", string(has.PathTemplate), string(typed.PathTemplate)},
+		{"Only these actions", strings.Join(has.Filter.Actions, ", "), strings.Join(typed.Filter.Actions, ", ")},
+		{"Never these actions", strings.Join(has.Filter.ExceptActions, ", "), strings.Join(typed.Filter.ExceptActions, ", ")},
+		{"Outcome", human(has.Filter.Outcome), human(typed.Filter.Outcome)},
+	} {
+		if field.now != field.typed {
+			all = append(all, otherValue{field.name, cmp.Or(field.now, "Empty")})
+		}
+	}
+	return all
 }
 
 func (p *Portal) editExport(ctx context.Context, v *visit, f *form) (string, error) {
@@ -131,122 +174,11 @@ func (p *Portal) editExport(ctx context.Context, v *visit, f *form) (string, err
 	schedule, badSchedule := scheduleFrom(f) // as with a new export
 	name, shape := f.Text("name"), shapeFrom(f)
 	op, err := p.service.EditExport(ctx, v.call(), service.EditExport{
-		ExportID: id, Name: &name, Schedule: &schedule,
+		ExportID: id, SpecVersion: versionFrom(f), Name: &name, Schedule: &schedule,
 		Format: &shape.Format, Compression: &shape.Compression, PathTemplate: &shape.PathTemplate, Filter: &shape.Filter,
 	})
 	if err != nil {
-		return "", together(badSchedule, aboutEntries(err, shape.Filter))
+		return "", together(badSchedule, asTyped(err, shape))
 	}
 	return after(op, v.path("exports", id.String())), nil
-}
-
-// exportPreview is what an export would do, as far as what was typed tells.
-type exportPreview struct {
-	New      bool   // it has no ID yet
-	Schedule string // in words; "" when it cannot be read
-	Next     upcoming
-	Shape    *service.Preview // nil when it cannot be made
-	Problems []string         // sentences
-
-	// Passing and Excluded are actions of events that pass the filter, and that
-	// do not.
-	Passing, Excluded []string
-}
-
-// previewRuns is how many of the next runs are shown.
-const previewRuns = 5
-
-// previewExport shows what was typed would do. Existing is the export that is
-// edited; nil for a new one.
-func (p *Portal) previewExport(ctx context.Context, v *visit, f *form, existing *service.ExportView) (shown exportPreview, err error) {
-	shown.New = existing == nil
-	if err := shown.schedule(f, v.zone); err != nil && !shown.note(err) {
-		return shown, err
-	}
-	shape := shapeFrom(f)
-	request := service.PreviewExport{
-		Name: f.Text("name"), Format: shape.Format, Compression: shape.Compression, PathTemplate: &shape.PathTemplate, Filter: shape.Filter,
-	}
-	if integration, err := integrationFrom(f); err == nil {
-		request.IntegrationID = &integration
-	}
-	preview, err := p.service.PreviewExport(ctx, v.caller, request)
-	switch {
-	case err == nil:
-		if existing != nil {
-			ownKeys(&preview, existing.Export, shape)
-		}
-		shown.Shape = &preview
-		shown.Passing, shown.Excluded = actions(preview.Filter.Passing), actions(preview.Filter.Excluded)
-	case !shown.note(aboutEntries(err, shape.Filter)):
-		return shown, err
-	}
-	return shown, nil
-}
-
-func (e *exportPreview) schedule(f *form, viewer *time.Location) error {
-	schedule, err := scheduleFrom(f)
-	if err != nil {
-		return err
-	}
-	next, err := service.NextRuns(schedule, time.Now(), previewRuns)
-	if err != nil {
-		return err
-	}
-	e.Schedule, e.Next = scheduleText(schedule), upcomingOf(schedule, next, viewer)
-	return nil
-}
-
-// actions are those of some events, each once.
-func actions(of []service.PreviewedEvent) (all []string) {
-	for _, event := range of {
-		if !slices.Contains(all, event.Action) {
-			all = append(all, event.Action)
-		}
-	}
-	return all
-}
-
-// ownKeys are the keys that an export's next window would get: its slug is fixed
-// whatever its name becomes.
-func ownKeys(preview *service.Preview, export schemas.Export, s shape) {
-	first := export.DeliveredSeq + 1
-	window := schemas.Window{
-		Slug: export.Slug, FirstSeq: first, LastSeq: first + 999, RowsPerPart: 1000,
-		Format: s.Format, Compression: s.Compression, PathTemplate: s.PathTemplate, Destination: export.Destination,
-	}
-	for i, object := range preview.Objects {
-		preview.Objects[i].Key = window.Place().Key(window.Name(window.FirstSeq, window.LastSeq, object.RecordedAt))
-	}
-	preview.Manifest = window.Place().Key(schemas.ManifestName(export.ID, window.FirstSeq, window.LastSeq))
-}
-
-// note keeps what is wrong with a value. It is false for other errors.
-func (e *exportPreview) note(err error) bool {
-	var known *service.Error
-	if !errors.As(err, &known) || known.Kind != service.Invalid {
-		return false
-	}
-	for _, field := range known.Fields {
-		e.Problems = append(e.Problems, fieldNames[field.Field]+" "+field.Message+".")
-	}
-	return true
-}
-
-// fieldNames are those by which the form calls the fields.
-var fieldNames = map[string]string{
-	"name":                  "The name",
-	"schedule.kind":         "The kind of schedule",
-	"schedule.every":        "The interval",
-	"schedule.at":           "The time of day",
-	"schedule.weekdays":     "The list of days",
-	"schedule.cron":         "The cron expression",
-	"schedule.time_zone":    "The time zone",
-	"schedule.jitter":       "The spread",
-	"format":                "The format",
-	"compression":           "The compression",
-	"path_template":         "The path",
-	"filter.actions":        "The list of actions",
-	"filter.except_actions": "The list of actions to leave out",
-	"filter.outcome":        "The outcome",
 }

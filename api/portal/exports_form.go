@@ -2,15 +2,12 @@ package portal
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
 )
 
@@ -68,7 +65,7 @@ func timeOfDay(f *form) string {
 }
 
 func everyFrom(number, name string) (string, error) {
-	bad := fieldError("schedule.every", fmt.Sprintf("must be a whole number, and from %s to %s in all", span(schemas.MinInterval), span(schemas.MaxInterval)))
+	bad := fieldError(everyNumber, fmt.Sprintf("must be a whole number, and from %s to %s in all", span(schemas.MinInterval), span(schemas.MaxInterval)))
 	n, err := strconv.Atoi(number)
 	if err != nil || n < 1 || n > int(schemas.MaxInterval/time.Second) {
 		return "", bad
@@ -173,65 +170,7 @@ func lines(text string) (all []string) {
 	return all
 }
 
-func fieldError(field, message string) error {
-	return &service.Error{
-		Kind: service.Invalid, Detail: "A value is wrong.",
-		Fields: []schemas.FieldError{{Field: field, Message: message}},
-	}
-}
-
-// together is the first of some errors, with what all of them find wrong. A
-// field that several find wrong has the message of the first.
-func together(all ...error) error {
-	var first *service.Error
-	for _, err := range all {
-		var known *service.Error
-		switch {
-		case err == nil:
-		case first == nil && (!errors.As(err, &known) || known.Kind != service.Invalid):
-			return err
-		case first == nil:
-			first = &service.Error{Kind: known.Kind, Detail: known.Detail, Fields: slices.Clone(known.Fields)}
-		case errors.As(err, &known) && known.Kind == service.Invalid:
-			for _, field := range known.Fields {
-				if !slices.ContainsFunc(first.Fields, func(f schemas.FieldError) bool { return f.Field == field.Field }) {
-					first.Fields = append(first.Fields, field)
-				}
-			}
-		}
-	}
-	if first == nil {
-		return nil
-	}
-	return first
-}
-
-// aboutEntries makes errors about an entry of a list of actions ones about the
-// field that holds the list, and quotes the entry.
-func aboutEntries(err error, filter schemas.Filter) error {
-	var known *service.Error
-	if !errors.As(err, &known) {
-		return err
-	}
-	told := *known
-	told.Fields = make([]schemas.FieldError, len(known.Fields))
-	for i, field := range known.Fields {
-		told.Fields[i] = aboutEntry(field, filter)
-	}
-	return &told
-}
-
-func aboutEntry(field schemas.FieldError, filter schemas.Filter) schemas.FieldError {
-	list, index, found := strings.Cut(strings.TrimSuffix(field.Field, "]"), "[")
-	if !found {
-		return field
-	}
-	entries := filter.Actions
-	if list == "filter.except_actions" {
-		entries = filter.ExceptActions
-	}
-	if n, err := strconv.Atoi(index); err == nil && n < len(entries) {
-		field.Message = "“" + entries[n] + "” " + field.Message
-	}
-	return schemas.FieldError{Field: list, Message: field.Message}
+// asTyped is err about an export's values with the names of its form.
+func asTyped(err error, s shape) error {
+	return renamed(aboutEntries(err, s.Filter), "schedule.every", everyNumber)
 }

@@ -2,7 +2,6 @@ package portal
 
 import (
 	"context"
-	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,8 +13,8 @@ import (
 // exportBody is the page of one export.
 type exportBody struct {
 	exportRow
-	Path       string // of the page
-	Upcoming   upcoming
+	Path       string            // of the page
+	FirstWaits bool              // the first delivery could be made now
 	Runs       []service.RunView // the latest, backfills' too
 	Backfills  []backfillRow
 	Operations []schemas.Operation
@@ -34,7 +33,6 @@ func (p *Portal) export(ctx context.Context, v *visit) (*page, error) {
 		return nil, err
 	}
 	body := exportBody{exportRow: row, Path: v.path("exports", row.ID.String())}
-	body.Upcoming = upcomingOf(row.Schedule, nextRuns(row.Export, previewRuns), v.zone)
 	runs, err := p.service.Runs(ctx, v.caller, row.ID, service.Page{Limit: shownRuns})
 	if err != nil {
 		return nil, err
@@ -51,9 +49,11 @@ func (p *Portal) export(ctx context.Context, v *visit) (*page, error) {
 	for _, backfill := range backfills.Items {
 		body.Backfills = append(body.Backfills, backfillRow{backfill})
 	}
+	now := time.Now()
+	body.FirstWaits = body.firstWaits(now)
 	return &page{
 		Template: "export", Title: row.Name, Section: "exports", Crumbs: exportCrumbs(v, nil),
-		Body: body, Moving: body.moving(time.Now()),
+		Body: body, Moving: body.moving(now),
 	}, nil
 }
 
@@ -107,6 +107,17 @@ func (b exportBody) starting(now time.Time) bool {
 	return false
 }
 
+// comesBy is how near the next run is if nobody need ask for one.
+const comesBy = time.Minute
+
+// firstWaits tells whether the export could make its first delivery now, has
+// something to deliver, and does so by itself only later.
+func (b exportBody) firstWaits(now time.Time) bool {
+	return b.Next != nil && b.Next.Sub(now) > comesBy && !b.delivered() && b.Undelivered != nil &&
+		b.Integration.Access == schemas.AccessGranted && b.Trouble == nil &&
+		(b.Last == nil || b.Last.Status != schemas.RunRunning) && !b.starting(now)
+}
+
 // Backfilling tells whether a backfill is running; there is one at a time.
 func (b exportBody) Backfilling() bool {
 	for _, backfill := range b.Backfills {
@@ -116,9 +127,6 @@ func (b exportBody) Backfilling() bool {
 	}
 	return false
 }
-
-// ScheduleID is the export's schedule, as a step of a path.
-func (b exportBody) ScheduleID() string { return url.PathEscape(schemas.ExportScheduleID(b.ID)) }
 
 // Key makes a button act once however often it is pressed. It changes with every
 // operation, and not whenever the page is asked what is new: buttons that are
@@ -141,6 +149,3 @@ func (b backfillRow) Percent() int64 {
 	}
 	return b.Settled * 100 / b.Events
 }
-
-// WorkflowID is the backfill's workflow, as a step of a path.
-func (b backfillRow) WorkflowID() string { return url.PathEscape(schemas.BackfillWorkflowID(b.ID)) }

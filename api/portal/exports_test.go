@@ -85,7 +85,7 @@ func TestIntervalsThatAreNone(t *testing.T) {
 	t.Parallel()
 	for _, typed := range [][2]string{{"", "h"}, {"x", "h"}, {"1.5", "h"}, {"0", "m"}, {"-1", "m"}, {"4", "s"}, {"8", "d"}, {"99999999999999999999", "s"}, {"604801", "d"}, {"1", "years"}} {
 		_, err := everyFrom(typed[0], typed[1])
-		requireFields(t, err, schemas.FieldError{Field: "schedule.every", Message: "must be a whole number, and from 5 seconds to 7 days in all"})
+		requireFields(t, err, schemas.FieldError{Field: "every.number", Message: "must be a whole number, and from 5 seconds to 7 days in all"})
 	}
 }
 

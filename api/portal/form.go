@@ -195,22 +195,6 @@ func (p *Portal) again(v *visit, f formPage, sent *form, err error) {
 	p.render(v, shown)
 }
 
-// renamed is err with another name for a field: the one that it has in a form.
-func renamed(err error, from, to string) error {
-	var known *service.Error
-	if !errors.As(err, &known) {
-		return err
-	}
-	told := *known
-	told.Fields = slices.Clone(known.Fields)
-	for i := range told.Fields {
-		if told.Fields[i].Field == from {
-			told.Fields[i].Field = to
-		}
-	}
-	return &told
-}
-
 func readForm(c *gin.Context) (*form, error) {
 	if err := c.Request.ParseForm(); err != nil {
 		return nil, &service.Error{Kind: service.Invalid, Detail: "The form could not be read: it is too large, or was cut off. Nothing was changed."}

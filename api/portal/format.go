@@ -3,9 +3,12 @@ package portal
 import (
 	"fmt"
 	"html/template"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
@@ -26,6 +29,11 @@ func functions(files files) template.FuncMap {
 		"list":     func(items ...any) []any { return items },
 		"pair":     func(a, b any) pair { return pair{a, b} },
 		"human":    human,
+
+		// Names in Temporal, as steps of a path there.
+		"exportSchedule":      func(id uuid.UUID) string { return url.PathEscape(schemas.ExportScheduleID(id)) },
+		"backfillWorkflow":    func(id uuid.UUID) string { return url.PathEscape(schemas.BackfillWorkflowID(id)) },
+		"integrationWorkflow": func(id uuid.UUID) string { return url.PathEscape(schemas.IntegrationWorkflowID(id)) },
 
 		"format":        formatName,
 		"compression":   compressionName,

@@ -2,15 +2,10 @@ package portal
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
-
-	"github.com/auditferry/auditferry/api/service"
 )
 
 func (p *Portal) registerNotices(pages gin.IRouter) {
@@ -88,23 +83,4 @@ func addresses(text string) []string {
 		}
 	}
 	return emails
-}
-
-// inLines is err with the address itself in the place of its number, which a
-// person would have to count.
-func inLines(err error, emails []string) error {
-	var known *service.Error
-	if !errors.As(err, &known) {
-		return err
-	}
-	named := *known
-	named.Fields = slices.Clone(known.Fields)
-	for i, field := range named.Fields {
-		for n, address := range emails {
-			if field.Field == fmt.Sprintf("%s[%d]", noticesField, n) {
-				named.Fields[i].Field, named.Fields[i].Message = noticesField, "the address “"+address+"” "+field.Message
-			}
-		}
-	}
-	return &named
 }

@@ -13,6 +13,8 @@ import (
 )
 
 // EditExport is a request to change an export; nil members stay as they are.
+// SpecVersion is the version that the caller has seen; nil changes whichever
+// there is.
 type EditExport struct {
 	ExportID     uuid.UUID
 	Name         *string
@@ -21,6 +23,7 @@ type EditExport struct {
 	Compression  *schemas.Compression
 	PathTemplate *schemas.PathTemplate
 	Filter       *schemas.Filter `json:",omitempty"`
+	SpecVersion  *int            `json:",omitempty"`
 }
 
 func (in EditExport) apply(export *schemas.Export) {
@@ -39,12 +42,37 @@ func set[T any](field *T, to *T) {
 }
 
 // EditExport changes an export. A window that has been allocated is still
-// delivered as it was. Admins may.
+// delivered as it was. It is a Conflict when the caller has seen another version.
+// Admins may.
 func (s *Service) EditExport(ctx context.Context, call Call, in EditExport) (schemas.Operation, error) {
 	return s.changeExport(ctx, call, in.ExportID, schemas.OpEditExport, in, func(tx *postgres.Tx, export *schemas.Export) error {
+		if err := seen(ctx, tx, *export, in.SpecVersion); err != nil {
+			return err
+		}
 		in.apply(export)
 		return invalid(checkExport(*export, in.Compression == nil)...)
 	})
+}
+
+// seen is a Conflict when somebody has changed an export since the caller saw
+// that version of it: what they ask for would undo a change unread.
+func seen(ctx context.Context, tx *postgres.Tx, export schemas.Export, version *int) error {
+	if version == nil || *version == export.SpecVersion {
+		return nil
+	}
+	latest, err := tx.Operations(ctx, nil, &export.ID, lookBack)
+	if err != nil {
+		return err
+	}
+	by := ""
+	for _, op := range latest {
+		// A run has the version that it found. Changes with the integration, and
+		// those of long ago, are told without a name.
+		if op.SpecVersion == export.SpecVersion && op.Kind != schemas.OpRunExport {
+			by = " by " + op.RequestedBy
+		}
+	}
+	return conflict("The export was changed meanwhile%s. Look at what is so now, and send your change again.", by)
 }
 
 // PauseExport is a request that no new run starts.
@@ -62,15 +90,28 @@ func (s *Service) PauseExport(ctx context.Context, call Call, in PauseExport) (s
 }
 
 // ResumeExport is a request to go on with an export. Retarget agrees to go on
-// at the integration's present destination.
+// at the integration's present destination, whichever that is; Destination to
+// that one alone.
 type ResumeExport struct {
-	ExportID uuid.UUID
-	Retarget bool
+	ExportID    uuid.UUID
+	Retarget    bool
+	Destination string `json:",omitempty"`
+}
+
+// agreed is a Conflict unless the export may go on there.
+func (in ResumeExport) agreed(export schemas.Export, to schemas.Destination) error {
+	switch {
+	case in.Destination != "" && in.Destination != to.String():
+		return conflict("The integration's destination has changed meanwhile, to %s. Look at it, and resume the export there if it is right.", to)
+	case in.Destination == "" && export.Destination != to && !in.Retarget:
+		return conflict("The integration's destination is now %s, and the export still delivers to %s. Resume with retarget to go on at the new destination.",
+			to, export.Destination)
+	}
+	return nil
 }
 
 // ResumeExport makes an export active. It is a Conflict when its integration
-// has been deleted, or has another destination and Retarget is not set. Admins
-// may.
+// has been deleted, or has a destination that was not agreed to. Admins may.
 func (s *Service) ResumeExport(ctx context.Context, call Call, in ResumeExport) (schemas.Operation, error) {
 	return s.changeExport(ctx, call, in.ExportID, schemas.OpResumeExport, in, func(tx *postgres.Tx, export *schemas.Export) error {
 		integration, _, err := lockLive(ctx, tx, export.IntegrationID)
@@ -80,9 +121,8 @@ func (s *Service) ResumeExport(ctx context.Context, call Call, in ResumeExport) 
 		if err != nil {
 			return err
 		}
-		if export.Destination != integration.Destination && !in.Retarget {
-			return conflict("The integration's destination is now %s, and the export still delivers to %s. Resume with retarget to go on at the new destination.",
-				integration.Destination, export.Destination)
+		if err := in.agreed(*export, integration.Destination); err != nil {
+			return err
 		}
 		export.Destination = integration.Destination
 		export.State, export.PauseReason = schemas.ExportActive, ""
@@ -91,19 +131,24 @@ func (s *Service) ResumeExport(ctx context.Context, call Call, in ResumeExport) 
 }
 
 // RelinkExport is a request to link a paused export to another integration.
+// SpecVersion is as in EditExport.
 type RelinkExport struct {
 	ExportID      uuid.UUID
 	IntegrationID uuid.UUID
+	SpecVersion   *int `json:",omitempty"`
 }
 
 // RelinkExport moves a paused export to the integration's destination; it
 // stays paused. A run that is still under way can deliver no more: it began
 // with the other integration's credentials, which may be revoked by now. The
 // chain of manifests in the place that is left is closed, if there still is
-// somebody who may write there. It is a Conflict for an active export, and while
-// a backfill is running. Admins may.
+// somebody who may write there. It is a Conflict for an active export, while a
+// backfill is running, and when the caller has seen another version. Admins may.
 func (s *Service) RelinkExport(ctx context.Context, call Call, in RelinkExport) (schemas.Operation, error) {
 	return s.changeExport(ctx, call, in.ExportID, schemas.OpRelinkExport, in, func(tx *postgres.Tx, export *schemas.Export) error {
+		if err := seen(ctx, tx, *export, in.SpecVersion); err != nil {
+			return err
+		}
 		if export.State != schemas.ExportPaused {
 			return conflict("The export is active. Pause it before you link it to another integration.")
 		}

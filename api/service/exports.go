@@ -21,10 +21,13 @@ type ExportView struct {
 	Undelivered *Undelivered `json:"undelivered,omitempty"` // nil: everything is delivered
 }
 
-// Undelivered is the oldest event that an export has not delivered. The times
-// are nil when it has expired: nothing tells any more when it was recorded.
+// Undelivered is what an export has not delivered: the oldest event, and how
+// many there are up to the newest, whether or not the filter lets them pass. The
+// times are nil when the oldest has expired: nothing tells any more when it was
+// recorded.
 type Undelivered struct {
 	OldestSeq  int64      `json:"oldest_seq"`
+	Events     int64      `json:"events"`
 	RecordedAt *time.Time `json:"recorded_at,omitempty"`
 	ExpiresAt  *time.Time `json:"expires_at,omitempty"` // it may be gone any time after
 	Expired    bool       `json:"expired"`
@@ -44,10 +47,11 @@ func (s *Service) viewExports(ctx context.Context, tx *postgres.Tx, exports []sc
 }
 
 func undelivered(clock schemas.LossClock) *Undelivered {
-	if clock.RecordedAt.IsZero() {
-		return &Undelivered{OldestSeq: clock.Seq, Expired: true}
+	waiting := Undelivered{OldestSeq: clock.Seq, Events: clock.Events, Expired: clock.RecordedAt.IsZero()}
+	if !waiting.Expired {
+		waiting.RecordedAt, waiting.ExpiresAt = &clock.RecordedAt, &clock.ExpiresAt
 	}
-	return &Undelivered{OldestSeq: clock.Seq, RecordedAt: &clock.RecordedAt, ExpiresAt: &clock.ExpiresAt}
+	return &waiting
 }
 
 // Exports lists the exports of the caller's organization in the order of their

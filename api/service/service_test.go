@@ -179,6 +179,90 @@ func TestConcurrentCommandsOnAnExport(t *testing.T) {
 	require.Equal(t, 1+12, export.SpecVersion)
 }
 
+// Of edits that were made from one version at once, one counts; the others are
+// refused, and say by whom.
+func TestEditsUndoNoneUnread(t *testing.T) {
+	t.Parallel()
+	b := setup(t, ignore, nil)
+	created, err := b.create(t.Context(), "gs://acme-audit/")
+	require.NoError(t, err)
+	op, err := b.CreateExport(t.Context(), b.call(), service.CreateExport{
+		Name: "hourly", IntegrationID: *created.IntegrationID, Schedule: schemas.Schedule{Kind: schemas.ScheduleInterval, Every: "1h"},
+	})
+	require.NoError(t, err)
+	edit := func(name string, version *int) error {
+		_, err := b.EditExport(t.Context(), b.call(), service.EditExport{ExportID: *op.ExportID, Name: &name, SpecVersion: version})
+		return err
+	}
+	read := func() service.ExportView {
+		t.Helper()
+		export, err := b.Export(t.Context(), b.admin, *op.ExportID)
+		require.NoError(t, err)
+		return export
+	}
+	seen := read().SpecVersion
+	var wg sync.WaitGroup
+	var accepted atomic.Int64
+	names := []string{"a", "b", "c", "d"}
+	refusals := make(chan error, len(names))
+	for _, name := range names {
+		wg.Go(func() {
+			if err := edit(name, &seen); err != nil {
+				refusals <- err
+				return
+			}
+			accepted.Add(1)
+		})
+	}
+	wg.Wait()
+	close(refusals)
+	for err := range refusals {
+		requireKind(t, service.Conflict, err)
+		require.ErrorContains(t, err, "changed meanwhile by Ada.")
+	}
+	require.EqualValues(t, 1, accepted.Load())
+
+	_, err = b.RunExport(t.Context(), b.call(), service.RunExport{ExportID: *op.ExportID})
+	require.NoError(t, err)
+	now := read().SpecVersion
+	require.Equal(t, seen+1, now, "a run changes nothing")
+	_, err = b.PauseExport(t.Context(), b.call(), service.PauseExport{ExportID: *op.ExportID})
+	require.NoError(t, err)
+	_, err = b.RelinkExport(t.Context(), b.call(), service.RelinkExport{ExportID: *op.ExportID, IntegrationID: *created.IntegrationID, SpecVersion: &now})
+	requireKind(t, service.Conflict, err)
+	requireKind(t, service.Conflict, edit("", &now)) // before what is wrong with the values
+	require.NoError(t, edit("from whatever there is", nil))
+}
+
+// A resume agrees to one destination: never to another that it was changed to
+// meanwhile.
+func TestResumeAtTheDestinationSeen(t *testing.T) {
+	t.Parallel()
+	b := setup(t, ignore, nil)
+	created, err := b.create(t.Context(), "gs://acme-audit/seen/")
+	require.NoError(t, err)
+	op, err := b.CreateExport(t.Context(), b.call(), service.CreateExport{
+		Name: "hourly", IntegrationID: *created.IntegrationID, Schedule: schemas.Schedule{Kind: schemas.ScheduleInterval, Every: "1h"},
+	})
+	require.NoError(t, err)
+	_, err = b.PauseExport(t.Context(), b.call(), service.PauseExport{ExportID: *op.ExportID})
+	require.NoError(t, err)
+	moved, err := schemas.ParseDestination("gs://acme-audit/moved/")
+	require.NoError(t, err)
+	require.NoError(t, b.store.InOrg(t.Context(), *b.admin.OrgID, func(tx *postgres.Tx) error {
+		return tx.SetDestination(t.Context(), *created.IntegrationID, moved, schemas.Grant{})
+	}))
+	resume := func(destination string) error {
+		_, err := b.ResumeExport(t.Context(), b.call(), service.ResumeExport{ExportID: *op.ExportID, Retarget: true, Destination: destination})
+		return err
+	}
+	requireKind(t, service.Conflict, resume("gs://acme-audit/seen/"))
+	require.NoError(t, resume(moved.String()))
+	export, err := b.Export(t.Context(), b.admin, *op.ExportID)
+	require.NoError(t, err)
+	require.Equal(t, moved, export.Destination)
+}
+
 func TestWaitEndsWithTheProgramOrTheCaller(t *testing.T) {
 	t.Parallel()
 	stopping := make(chan struct{})

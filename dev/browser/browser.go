@@ -66,6 +66,7 @@ type Look struct {
 	NoScripts bool
 	Dark      bool
 	Phone     bool
+	Width     int    // of the window; 0 is that of a desktop
 	Zone      string // IANA name
 }
 
@@ -119,6 +120,9 @@ func (l Look) take() chromedp.Action[chromedp.Void] {
 			zone = l.Zone
 		}
 		size := emulation.SetDeviceMetricsOverrideParams{Width: 1280, Height: 900, DeviceScaleFactor: 1}
+		if l.Width > 0 {
+			size.Width = int64(l.Width)
+		}
 		if l.Phone {
 			size.Width, size.Height, size.Mobile = 390, 844, true
 		}

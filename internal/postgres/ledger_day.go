@@ -106,14 +106,14 @@ func (t *Tx) LossClocks(ctx context.Context, exports []schemas.Export, keep time
 	_, err := queryAll(ctx, t, "read data-loss clocks", func(row pgx.CollectableRow) (id uuid.UUID, err error) {
 		var clock schemas.LossClock
 		var recordedAt *time.Time
-		err = row.Scan(&id, &clock.Seq, &recordedAt)
+		err = row.Scan(&id, &clock.Seq, &clock.Events, &recordedAt)
 		if recordedAt != nil {
 			clock.RecordedAt, clock.ExpiresAt = *recordedAt, recordedAt.Add(keep)
 		}
 		clocks[id] = clock
 		return id, err
 	}, `
-		SELECT e.id, e.delivered_seq + 1, `+oldestUndelivered+` FROM export AS e JOIN org AS o ON o.id = e.org_id
+		SELECT e.id, e.delivered_seq + 1, o.last_seq - e.delivered_seq, `+oldestUndelivered+` FROM export AS e JOIN org AS o ON o.id = e.org_id
 		WHERE e.id = ANY($1) AND e.state <> 'deleted' AND e.delivered_seq < o.last_seq`, ids)
 	return clocks, err
 }

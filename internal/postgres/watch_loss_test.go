@@ -239,12 +239,12 @@ func TestLossClock(t *testing.T) {
 	b.delivered(b.windowOf(done, 1, 10))
 	b.delivered(b.windowOf(lags, 1, 6))
 	b.setState(deleted, schemas.ExportDeleted)
-	clock := func(seq int64, recordedAt time.Time) schemas.LossClock {
-		return schemas.LossClock{Seq: seq, RecordedAt: recordedAt, ExpiresAt: recordedAt.Add(keep)}
+	clock := func(seq, events int64, recordedAt time.Time) schemas.LossClock {
+		return schemas.LossClock{Seq: seq, Events: events, RecordedAt: recordedAt, ExpiresAt: recordedAt.Add(keep)}
 	}
-	seventh := clock(7, daysAgo(10).Add(time.Microsecond))
-	require.Equal(t, map[uuid.UUID]schemas.LossClock{lags.ID: seventh, gone.ID: clock(1, daysAgo(33))}, clocks())
+	seventh := clock(7, 4, daysAgo(10).Add(time.Microsecond))
+	require.Equal(t, map[uuid.UUID]schemas.LossClock{lags.ID: seventh, gone.ID: clock(1, 10, daysAgo(33))}, clocks())
 	_, err := b.DropPartitions(t.Context(), keep)
 	require.NoError(t, err)
-	require.Equal(t, map[uuid.UUID]schemas.LossClock{lags.ID: seventh, gone.ID: {Seq: 1}}, clocks(), "no time is made up")
+	require.Equal(t, map[uuid.UUID]schemas.LossClock{lags.ID: seventh, gone.ID: {Seq: 1, Events: 10}}, clocks(), "no time is made up")
 }
