@@ -221,11 +221,15 @@ func ownKeys(preview *service.Preview, export schemas.Export, s shape) {
 	preview.Manifest = window.Place().Key(schemas.ManifestName(export.ID, window.FirstSeq, window.LastSeq))
 }
 
-// note keeps what is wrong with a value. It is false for other errors.
+// note keeps what is wrong with a value, or why there is no preview now. It is
+// false for other errors.
 func (e *exportPreview) note(err error) bool {
 	var known *service.Error
-	if !errors.As(err, &known) || known.Kind != service.Invalid {
+	if !errors.As(err, &known) || known.Kind != service.Invalid && known.Kind != service.Busy {
 		return false
+	}
+	if known.Kind == service.Busy {
+		e.Problems = append(e.Problems, known.Detail)
 	}
 	for _, field := range known.Fields {
 		e.Problems = append(e.Problems, fieldNames[field.Field]+" "+field.Message+".")
