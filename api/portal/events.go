@@ -124,13 +124,16 @@ func eventQuery(f *form) url.Values {
 
 // asked is what was asked for, in words.
 func asked(f *form) (conditions []string) {
-	for _, field := range []struct{ name, words string }{
-		{"from", "from"}, {"to", "before"}, {"outcome", ""}, {"action", ""}, {"actor", "by"},
-	} {
-		if value := f.Text(field.name); value != "" {
-			conditions = append(conditions, strings.TrimSpace(field.words+" "+value))
+	add := func(before, value string) {
+		if value != "" {
+			conditions = append(conditions, before+value)
 		}
 	}
+	add("from ", strings.Replace(f.Text("from"), "T", " ", 1))
+	add("before ", strings.Replace(f.Text("to"), "T", " ", 1))
+	add("", f.Text("outcome"))
+	add("", f.Text("action"))
+	add("by ", f.Text("actor"))
 	return conditions
 }
 

@@ -71,14 +71,14 @@ func TestSearchesKeepTheirZone(t *testing.T) {
 // A search that was too much can be mended: what was typed is still there.
 func TestSearchesThatAreTooMuch(t *testing.T) {
 	t.Parallel()
-	f := searchForm(url.Values{"action": {"user.login"}, "actor": {"ada"}}, time.UTC)
+	f := searchForm(url.Values{"from": {"2026-07-01T09:30"}, "action": {"user.login"}, "actor": {"ada"}}, time.UTC)
 	status, refused := f.refuse(&service.Error{Kind: service.Busy, Detail: "That is too much."})
 	require.True(t, refused)
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	html := rendered(t, frame{page: &page{Template: "events", Body: eventsBody{Form: f, Asked: asked(f)}}, Base: "/orgs/1", Zone: zone{time.UTC}})
 	require.Contains(t, html, "That is too much.")
 	require.Contains(t, html, `value="user.login"`)
-	require.Contains(t, html, "<summary>Search: user.login, by ada</summary>")
+	require.Contains(t, html, "<summary>Search: from 2026-07-01 09:30, user.login, by ada</summary>")
 	require.Contains(t, html, `<details class="card search" open>`)
 	require.NotContains(t, html, "No event")
 }

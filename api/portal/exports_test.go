@@ -168,6 +168,15 @@ func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
 	requireFields(t, together(a, gone), schemas.FieldError{Field: "a", Message: "is empty"})
 }
 
+// What was typed is not lost when there is no time for a preview of it.
+func TestPreviewsThatAreTooMuch(t *testing.T) {
+	t.Parallel()
+	var shown exportPreview
+	require.True(t, shown.note(&service.Error{Kind: service.Busy, Detail: "Try again."}))
+	require.Equal(t, []string{"Try again."}, shown.Problems)
+	require.False(t, shown.note(&service.Error{Kind: service.NotFound}))
+}
+
 func TestRangesOfBackfills(t *testing.T) {
 	t.Parallel()
 	typed := url.Values{
