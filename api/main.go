@@ -54,6 +54,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer log.Sync() //nolint:errcheck // standard error cannot always be synced
+	warn(cfg, log)
 	store, err := openStore(ctx, cfg)
 	if err != nil {
 		return err
@@ -93,15 +94,23 @@ func run(ctx context.Context) error {
 	return serve(ctx, cfg, log, handler)
 }
 
+// warn names what is allowed, and not what one wants to have.
+func warn(cfg config.API, log *zap.Logger) {
+	if cfg.Portal.Made {
+		log.Warn("AUDITFERRY_SESSION_KEY is not set: sessions end with this program, and no other api program knows them")
+	}
+	if cfg.HidesClients() {
+		log.Warn("AUDITFERRY_TRUSTED_PROXIES is not set, and AUDITFERRY_PUBLIC_URL is https: all clients seem to have the proxy's address, " +
+			"so audit events name it, and all people share one limit of sign-ins. Set it to the proxy's network, such as 10.0.0.0/8")
+	}
+}
+
 // openPortal makes the pages; nil when there is no identity provider to sign in
 // at.
 func openPortal(cfg config.API, log *zap.Logger, all *service.Service) (httpapi.Pages, error) {
 	if !cfg.Portal.Served() {
 		log.Info("no portal: AUDITFERRY_OIDC_ISSUER is not set")
 		return nil, nil
-	}
-	if cfg.Portal.Made {
-		log.Warn("AUDITFERRY_SESSION_KEY is not set: sessions end with this program, and no other api program knows them")
 	}
 	return portal.New(portal.Options{
 		Service: all,
@@ -116,7 +125,7 @@ func openPortal(cfg config.API, log *zap.Logger, all *service.Service) (httpapi.
 		Log:             log,
 		SessionKey:      cfg.Portal.SessionKey,
 		SessionLifetime: cfg.Portal.Lifetime,
-		Secure:          strings.HasPrefix(strings.ToLower(cfg.PublicURL), "https://"),
+		Secure:          cfg.Secure(),
 		TemporalUI:      strings.TrimSuffix(cfg.Portal.Temporal, "/"),
 	})
 }

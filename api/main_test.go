@@ -12,7 +12,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/auditferry/auditferry/internal/config"
 	"github.com/auditferry/auditferry/internal/postgres/postgrestest"
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -90,6 +93,20 @@ func TestServesWithoutTemporalAndDrains(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the program does not end")
 	}
+}
+
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	https := config.API{Common: config.Common{PublicURL: "https://auditferry.example"}, Portal: config.Portal{Made: true}}
+	core, logged := observer.New(zap.WarnLevel)
+	warn(https, zap.New(core))
+	require.Equal(t, 1, logged.FilterMessageSnippet("AUDITFERRY_SESSION_KEY").Len())
+	require.Equal(t, 1, logged.FilterMessageSnippet("AUDITFERRY_TRUSTED_PROXIES").Len())
+
+	https.TrustedProxies, https.Portal.Made = []string{"10.0.0.0/8"}, false
+	core, logged = observer.New(zap.WarnLevel)
+	warn(https, zap.New(core))
+	require.Zero(t, logged.Len())
 }
 
 // Every variable that is missing or wrong is named at once.

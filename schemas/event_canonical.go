@@ -82,6 +82,9 @@ func (e Event) AppendMembers(dst []byte) ([]byte, error) {
 	return append(dst, '}'), nil
 }
 
+// CanonicalString is text as it stands in a canonical body, with its quotes.
+func CanonicalString(text string) string { return string(appendString(nil, text)) }
+
 // asItCame leaves all but white space alone. It is not there to judge: what a
 // product sent was judged when it was decoded.
 var asItCame = []jsontext.Options{

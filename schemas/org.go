@@ -44,6 +44,8 @@ type EventQuery struct {
 	To         *time.Time // occurred_at, exclusive
 	Action     string     // exact
 	ActorEmail string     // exact
+	ActorID    string     // exact
+	Actor      string     // the one or the other
 	Outcome    Outcome
 	BeforeSeq  int64 // cursor: only events with a smaller seq; 0 starts at the newest
 	Limit      int

@@ -80,13 +80,12 @@ func New(o Options) (http.Handler, error) {
 }
 
 // headAsGet answers HEAD wherever there is GET. The server itself leaves the
-// body out.
+// body out, and the service what is for those alone who see it.
 func headAsGet(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
-			asked := *r
-			asked.Method = http.MethodGet
-			r = &asked
+			r = r.WithContext(service.HeadersOnly(r.Context())) // a copy
+			r.Method = http.MethodGet
 		}
 		next.ServeHTTP(w, r)
 	})

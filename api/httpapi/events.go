@@ -122,6 +122,7 @@ func (h handlers) SearchEvents(ctx context.Context, r SearchEventsRequestObject)
 		To:         r.Params.To,
 		Action:     value(r.Params.Action),
 		ActorEmail: value(r.Params.ActorEmail),
+		ActorID:    value(r.Params.ActorId),
 		Outcome:    value(r.Params.Outcome),
 	}, pageOf(r.Params.Cursor, r.Params.Limit))
 	return SearchEvents200JSONResponse{Items: canonical(list.Items), NextCursor: cursor(list.NextCursor)}, err

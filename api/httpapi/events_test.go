@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/auditferry/auditferry/schemas"
@@ -255,6 +257,8 @@ func TestSearch(t *testing.T) {
 		"outcome=failure":                                          1,
 		"actor_email=grace@acme.example":                           1,
 		"actor_email=nobody@acme.example":                          0,
+		"actor_id=u2":                                              1,
+		"actor_id=u":                                               0,
 		"outcome=failure&action=document.0":                        0,
 	} {
 		var got page
@@ -277,4 +281,18 @@ func TestSearch(t *testing.T) {
 		cursor = "&cursor=" + got.NextCursor
 	}
 	require.Equal(t, []string{"07", "06", "05", "03", "02", "01"}, days)
+}
+
+// What would take too long is refused, and the caller told what to do.
+func TestSearchThatTakesTooLong(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	o := s.newTenant(t, "Acme")
+	held, err := pgx.Connect(t.Context(), s.ownerURL)
+	require.NoError(t, err)
+	defer held.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // the lock goes with it
+	_, err = held.Exec(t.Context(), `BEGIN; LOCK TABLE audit_event IN ACCESS EXCLUSIVE MODE`)
+	require.NoError(t, err)
+	p := s.get(t, o.admin(), "/v1/events?action=user.login").problem(t, http.StatusServiceUnavailable)
+	require.Contains(t, p.Detail, "Search from a later time on")
 }

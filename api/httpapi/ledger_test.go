@@ -239,6 +239,22 @@ func TestEmptyLedgerFiles(t *testing.T) {
 	require.Empty(t, s.file(t, o, export, "objects"))
 }
 
+// HEAD tells what a file would be, without making it.
+func TestHeadersOfLedgerFiles(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	o := s.newTenant(t, "Acme")
+	export := s.newExport(t, o, "hourly", s.newAWS(t, o, "s3://acme-audit/"))
+	s.asOwner(t, `ALTER TABLE export_run RENAME TO unreadable`)
+	path := "/v1/exports/" + export.ID.String() + "/ledger.csv?content=runs"
+	s.get(t, o.admin(), path).problem(t, http.StatusInternalServerError)
+	got := s.do(t, request{method: http.MethodHead, path: path, key: o.admin()})
+	require.Equal(t, http.StatusOK, got.status)
+	require.Empty(t, got.body)
+	require.Equal(t, "text/csv; charset=utf-8; header=present", got.header.Get("Content-Type"))
+	require.Contains(t, got.header.Get("Content-Disposition"), "-runs.csv")
+}
+
 // Whoever downloads a file that cannot be read to its end sees that it is not
 // whole; and when nothing has been sent yet, gets a problem instead.
 func TestBrokenLedgerFiles(t *testing.T) {

@@ -561,7 +561,9 @@ type CreateAPIKeyParams struct {
 
 // SearchEventsParams defines parameters for SearchEvents.
 type SearchEventsParams struct {
-	// From Only events that occurred at this time or later.
+	// From Only events that occurred at this time or later. Those that were
+	// recorded more than a day before it are not looked at, whatever time
+	// they are dated with.
 	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
 
 	// To Only events that occurred before this time.
@@ -571,8 +573,11 @@ type SearchEventsParams struct {
 	Action *string `form:"action,omitempty" json:"action,omitempty"`
 
 	// ActorEmail Only events whose actor has exactly this address.
-	ActorEmail *string  `form:"actor_email,omitempty" json:"actor_email,omitempty"`
-	Outcome    *Outcome `form:"outcome,omitempty" json:"outcome,omitempty"`
+	ActorEmail *string `form:"actor_email,omitempty" json:"actor_email,omitempty"`
+
+	// ActorId Only events whose actor has exactly this ID.
+	ActorId *string  `form:"actor_id,omitempty" json:"actor_id,omitempty"`
+	Outcome *Outcome `form:"outcome,omitempty" json:"outcome,omitempty"`
 
 	// Cursor The `next_cursor` of the page before.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -1117,6 +1122,14 @@ func (siw *ServerInterfaceWrapper) SearchEvents(c *gin.Context) {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor_email", c.Request.URL.Query(), &params.ActorEmail, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor_email: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "actor_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor_id", c.Request.URL.Query(), &params.ActorId, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter actor_id: %w", err), http.StatusBadRequest)
 		return
 	}
 

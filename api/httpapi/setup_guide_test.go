@@ -51,6 +51,23 @@ func TestSetupGuideFromCreationToDeletion(t *testing.T) {
 	require.Len(t, s.eventsOf(t, o, viewed), 1)
 }
 
+// Whoever asks for the headers alone has not seen the credentials.
+func TestHeadersAreNoView(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	o := s.newTenant(t, "Acme")
+	integration := s.newAWS(t, o, "s3://acme-audit/")
+	s.provision(t, o, integration)
+	before := s.census(t, o)
+	for _, what := range []string{"setup", "credentials"} {
+		got := s.do(t, request{method: http.MethodHead, path: "/v1/integrations/" + integration.String() + "/" + what, key: o.admin()})
+		require.Equal(t, http.StatusOK, got.status, what)
+		require.Equal(t, "application/json", got.header.Get("Content-Type"))
+		require.Empty(t, got.body)
+	}
+	require.Equal(t, before, s.census(t, o))
+}
+
 func TestSetupPreviewClaimsNothing(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/auditferry/auditferry/api/download"
 	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -29,6 +30,7 @@ type eventsBody struct {
 	Events   []shownEvent
 	Actions  []string // of the events shown, to choose from
 	Filtered bool     // something was asked for
+	Asked    []string // what, in words
 	Newest   string   // path of the newest events; "" for the page that shows them
 	More     string
 	Download string // path of all that are found
@@ -53,10 +55,10 @@ func readEvent(recorded schemas.RecordedEvent) (e shownEvent, err error) {
 }
 
 func (p *Portal) events(ctx context.Context, v *visit) (*page, error) {
-	f := newForm(v.c.Request.URL.Query())
-	body := eventsBody{Form: f, Bound: service.MaxFileEvents}
+	f := searchForm(v.c.Request.URL.Query(), v.zone)
+	body := eventsBody{Form: f, Asked: asked(f), Bound: service.MaxFileEvents}
 	shown := &page{Template: "events", Title: "Events", Section: "events", Still: true}
-	filter, err := eventFilter(f, v.zone)
+	filter, err := eventFilter(f)
 	var list service.List[schemas.RecordedEvent]
 	if err == nil {
 		list, err = p.service.SearchEvents(ctx, v.caller, filter, service.Page{Cursor: f.Get("cursor")})
@@ -94,69 +96,78 @@ func pathWith(path string, query url.Values) string {
 	return (&url.URL{Path: path, RawQuery: query.Encode()}).String()
 }
 
+// searchForm is what was asked for. Its times are in the zone that came with
+// them; those that are yet to be typed will be in the person's own.
+func searchForm(query url.Values, own *time.Location) *form {
+	f := newForm(query)
+	in := own
+	if f.Text("from") != "" || f.Text("to") != "" {
+		in = formZone(f, own)
+	}
+	f.Values.Set(zoneField, in.String())
+	return f
+}
+
 // eventQuery is what was asked for, without where in the list.
 func eventQuery(f *form) url.Values {
 	query := url.Values{}
-	for _, field := range []string{"from", "to", "action", "actor_email", "outcome"} {
+	for _, field := range []string{"from", "to", "action", "actor", "outcome"} {
 		if value := f.Text(field); value != "" {
 			query.Set(field, value)
 		}
 	}
+	if query.Has("from") || query.Has("to") {
+		query.Set(zoneField, f.Get(zoneField))
+	}
 	return query
 }
 
-// localLayouts are those of a datetime-local field.
-var localLayouts = []string{"2006-01-02T15:04", "2006-01-02T15:04:05"}
-
-// eventFilter reads what was asked for. Times are in the zone.
-func eventFilter(f *form, zone *time.Location) (service.EventFilter, error) {
-	filter := service.EventFilter{
-		Action: f.Text("action"), ActorEmail: f.Text("actor_email"), Outcome: schemas.Outcome(f.Text("outcome")),
-	}
-	var wrong []schemas.FieldError
-	for _, bound := range []struct {
-		field string
-		at    **time.Time
-	}{{"from", &filter.From}, {"to", &filter.To}} {
-		raw := f.Text(bound.field)
-		if raw == "" {
-			continue
+// asked is what was asked for, in words.
+func asked(f *form) (conditions []string) {
+	add := func(before, value string) {
+		if value != "" {
+			conditions = append(conditions, before+value)
 		}
-		at, err := localTime(raw, zone)
-		if err != nil {
-			wrong = append(wrong, schemas.FieldError{Field: bound.field, Message: "must be a day and a time, such as 2026-01-31T09:30"})
-			continue
-		}
-		*bound.at = &at
 	}
-	if filter.Outcome != "" && filter.Outcome != schemas.OutcomeSuccess && filter.Outcome != schemas.OutcomeFailure {
-		wrong = append(wrong, schemas.FieldError{Field: "outcome", Message: "must be success or failure"})
-	}
-	if len(wrong) > 0 {
-		return filter, &service.Error{Kind: service.Invalid, Detail: "The search could not be read.", Fields: wrong}
-	}
-	return filter, nil
+	add("from ", strings.Replace(f.Text("from"), "T", " ", 1))
+	add("before ", strings.Replace(f.Text("to"), "T", " ", 1))
+	add("", f.Text("outcome"))
+	add("", f.Text("action"))
+	add("by ", f.Text("actor"))
+	return conditions
 }
 
-func localTime(raw string, zone *time.Location) (at time.Time, err error) {
-	for _, layout := range localLayouts {
-		if at, err = time.ParseInLocation(layout, raw, zone); err == nil {
-			return at, nil
-		}
+// eventFilter reads what was asked for.
+func eventFilter(f *form) (service.EventFilter, error) {
+	filter := service.EventFilter{Action: f.Text("action"), Actor: f.Text("actor"), Outcome: schemas.Outcome(f.Text("outcome"))}
+	in := formZone(f, time.UTC)
+	var badFrom, badTo, badOutcome error
+	if f.Text("from") != "" {
+		var from time.Time
+		from, _, badFrom = localTime(f, "from", in)
+		filter.From = &from
 	}
-	return at, err
+	if f.Text("to") != "" {
+		var to time.Time
+		_, to, badTo = localTime(f, "to", in)
+		filter.To = &to
+	}
+	if filter.Outcome != "" && filter.Outcome != schemas.OutcomeSuccess && filter.Outcome != schemas.OutcomeFailure {
+		badOutcome = fieldError("outcome", "must be success or failure")
+	}
+	return filter, together(badFrom, badTo, badOutcome)
 }
 
 // eventsFile is what the search has found, as a file.
-func (p *Portal) eventsFile(ctx context.Context, v *visit) (download, error) {
-	filter, err := eventFilter(newForm(v.c.Request.URL.Query()), v.zone)
+func (p *Portal) eventsFile(ctx context.Context, v *visit) (download.File, error) {
+	filter, err := eventFilter(searchForm(v.c.Request.URL.Query(), v.zone))
 	if err != nil {
-		return download{}, err
+		return download.File{}, err
 	}
 	file, err := p.service.EventFile(ctx, v.caller, filter)
-	return download{file.Name, "application/x-ndjson", func(ctx context.Context, to io.Writer) error {
-		return file.Write(ctx, to)
-	}}, err
+	return download.File{
+		Name: file.Name, MediaType: "application/x-ndjson", Write: func(to io.Writer) error { return file.Write(ctx, to) },
+	}, err
 }
 
 type eventBody struct {
@@ -180,12 +191,15 @@ func (p *Portal) event(ctx context.Context, v *visit) (*page, error) {
 }
 
 // eventFile is one event's JSON, byte for byte as exports deliver it.
-func (p *Portal) eventFile(ctx context.Context, v *visit) (download, error) {
+func (p *Portal) eventFile(ctx context.Context, v *visit) (download.File, error) {
 	recorded, err := p.eventOf(ctx, v)
-	return download{fmt.Sprintf("auditferry-event-%d.json", recorded.Seq), "application/json", func(_ context.Context, to io.Writer) error {
-		_, err := to.Write(recorded.Body)
-		return err
-	}}, err
+	return download.File{
+		Name: fmt.Sprintf("auditferry-event-%d.json", recorded.Seq), MediaType: "application/json",
+		Write: func(to io.Writer) error {
+			_, err := to.Write(recorded.Body)
+			return err
+		},
+	}, err
 }
 
 func (p *Portal) eventOf(ctx context.Context, v *visit) (schemas.RecordedEvent, error) {

@@ -16,13 +16,6 @@ const (
 	rangeByCount = "numbers"
 )
 
-// localLayout is how browsers send a time without a zone.
-const localLayout = "2006-01-02T15:04"
-
-// zoneField holds the zone in which the form's times are: that of the page on
-// which they were typed.
-const zoneField = "zone"
-
 // backfillValues offers the last whole day.
 func (p *Portal) backfillValues(ctx context.Context, v *visit) (url.Values, error) {
 	export, err := p.exportOf(ctx, v)
@@ -77,10 +70,10 @@ func rangeFrom(f *form) (asked service.BackfillRange, err error) {
 		}
 		return asked, err
 	}
-	if asked.From, err = timeFrom(f, "from"); err == nil {
-		asked.To, err = timeFrom(f, "to")
-	}
-	return asked, err
+	in := formZone(f, time.UTC)
+	from, _, badFrom := localTime(f, "from", in)
+	_, to, badTo := localTime(f, "to", in)
+	return service.BackfillRange{From: &from, To: &to}, together(badFrom, badTo)
 }
 
 func seqFrom(f *form, field string) (*int64, error) {
@@ -89,17 +82,4 @@ func seqFrom(f *form, field string) (*int64, error) {
 		return nil, fieldError(field, "must be the number of an event, such as 1200")
 	}
 	return &n, nil
-}
-
-func timeFrom(f *form, field string) (*time.Time, error) {
-	in, err := time.LoadLocation(f.Get(zoneField))
-	if err != nil {
-		in = time.UTC
-	}
-	for _, layout := range []string{localLayout, localLayout + ":05"} {
-		if at, err := time.ParseInLocation(layout, f.Text(field), in); err == nil {
-			return &at, nil
-		}
-	}
-	return nil, fieldError(field, "must be a day and a time, such as 2026-05-31T14:00")
 }

@@ -109,6 +109,9 @@ func (f *form) refuse(err error) (status int, refused bool) {
 	case service.Conflict:
 		f.Problem = known.Detail
 		return http.StatusConflict, true
+	case service.Busy:
+		f.Problem = known.Detail
+		return http.StatusServiceUnavailable, true
 	default:
 		return 0, false
 	}

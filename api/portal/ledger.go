@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/auditferry/auditferry/api/download"
 	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -114,10 +115,10 @@ func (p *Portal) ledgerExports(ctx context.Context, v *visit, body *ledgerBody) 
 
 // ledgerFile is a part of an export's ledger as a CSV file. Days are those of
 // the span that is asked for.
-func (p *Portal) ledgerFile(ctx context.Context, v *visit) (download, error) {
+func (p *Portal) ledgerFile(ctx context.Context, v *visit) (download.File, error) {
 	id, err := pathID(v.c, "id")
 	if err != nil {
-		return download{}, err
+		return download.File{}, err
 	}
 	content := service.LedgerContent(v.c.Query("content"))
 	var period service.Period
@@ -126,9 +127,9 @@ func (p *Portal) ledgerFile(ctx context.Context, v *visit) (download, error) {
 		period = service.Period{From: &from, To: &to}
 	}
 	file, err := p.service.LedgerFile(ctx, v.caller, id, content, period)
-	return download{file.Name, "text/csv; charset=utf-8; header=present", func(ctx context.Context, to io.Writer) error {
-		return file.Write(ctx, to)
-	}}, err
+	return download.File{
+		Name: file.Name, MediaType: "text/csv; charset=utf-8; header=present", Write: func(to io.Writer) error { return file.Write(ctx, to) },
+	}, err
 }
 
 // ledgerSpan reads a number of days; any other than those that can be chosen is

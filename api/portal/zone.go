@@ -19,14 +19,22 @@ func zoneOf(c *gin.Context) *time.Location {
 		return time.UTC
 	}
 	name, err := url.QueryUnescape(cookie.Value)
-	if err != nil || name == "Local" {
-		return time.UTC
-	}
-	zone, err := time.LoadLocation(name)
 	if err != nil {
 		return time.UTC
 	}
-	return zone
+	if in, known := zoneNamed(name); known {
+		return in
+	}
+	return time.UTC
+}
+
+// zoneNamed is the zone with an IANA name.
+func zoneNamed(name string) (in *time.Location, known bool) {
+	if name == "" || name == "Local" {
+		return nil, false // to Go these are zones, too: UTC and the machine's
+	}
+	in, err := time.LoadLocation(name)
+	return in, err == nil
 }
 
 // zone writes times for one person.

@@ -34,6 +34,15 @@ var actionOf = map[schemas.OperationKind]string{
 // credentialsViewed is recorded whenever somebody has seen credentials.
 const credentialsViewed = "integration.credentials_viewed"
 
+// auditView is audit for those who see credentials; metadata says in which form.
+func auditView(ctx context.Context, tx *postgres.Tx, caller Caller, integration schemas.Integration, metadata map[string]any) error {
+	if headersOnly(ctx) {
+		return nil
+	}
+	_, err := audit(ctx, tx, caller, credentialsViewed, integrationTarget(integration), metadata)
+	return err
+}
+
 // audit records in the organization's audit log that the caller did something.
 // It comes last in a transaction: it locks the organization's log, which
 // products want to write to.

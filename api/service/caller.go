@@ -36,6 +36,17 @@ func Origin(ip, userAgent, requestID string) schemas.EventContext {
 	}
 }
 
+type headersOnlyKey struct{}
+
+// HeadersOnly is the context of a request that is answered without what it asks
+// for, such as HEAD: nothing is written to files, and nobody is recorded to have
+// seen it.
+func HeadersOnly(ctx context.Context) context.Context {
+	return context.WithValue(ctx, headersOnlyKey{}, true)
+}
+
+func headersOnly(ctx context.Context) bool { return ctx.Value(headersOnlyKey{}) != nil }
+
 // Authenticate finds out who holds an API key. The error is an *Error of kind
 // Unauthenticated when nobody does any more.
 func (s *Service) Authenticate(ctx context.Context, secret string) (Caller, error) {

@@ -20,7 +20,7 @@ const (
 	NotFound        Kind = "not_found"       // not in the caller's organization
 	Conflict        Kind = "conflict"        // not in the present state
 	Invalid         Kind = "invalid"         // a value is wrong; Fields says which
-	Busy            Kind = "busy"            // too many ask for the same at once
+	Busy            Kind = "busy"            // too much is asked for at once; Detail says what to do
 )
 
 // Error is an error for the caller.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/auditferry/auditferry/api/service"
@@ -100,27 +101,52 @@ func TestWhoMayReadEvents(t *testing.T) {
 	requireKind(t, service.Invalid, err, "from")
 }
 
-// Files of events wait for the same turns as files of the ledger: it is the
-// connections to the database that are few.
-func TestEventFilesTakeTurns(t *testing.T) {
+// member makes another organization with an event, and a viewer of it.
+func (b bundle) member(t *testing.T, name string) service.Caller {
+	t.Helper()
+	operator := service.Call{Caller: service.Caller{Role: schemas.RoleOperator, Actor: schemas.Actor{Name: "operator"}}}
+	org, err := b.CreateOrg(t.Context(), operator, service.CreateOrg{Name: name})
+	require.NoError(t, err)
+	other := b
+	other.admin.OrgID = &org.ID
+	other.recordEvents(t, 10)
+	return service.Caller{OrgID: &org.ID, Role: schemas.RoleViewer, Actor: schemas.Actor{ID: "vic"}}
+}
+
+func (b bundle) eventFile(t *testing.T, caller service.Caller) service.EventFile {
+	t.Helper()
+	file, err := b.EventFile(t.Context(), caller, service.EventFilter{})
+	require.NoError(t, err)
+	return file
+}
+
+// A search that takes too long ends, and says what to do; so does the trial of a
+// filter. Whoever gives up is not told that it is busy.
+func TestSearchesTakeTheirTime(t *testing.T) {
 	t.Parallel()
 	b := setup(t, ignore, nil)
-	b.SetDownloadTurn(100 * time.Millisecond)
 	b.recordEvents(t, 10)
-	file, err := b.EventFile(t.Context(), b.admin, service.EventFilter{})
+	held, err := pgx.Connect(t.Context(), b.ownerURL)
 	require.NoError(t, err)
-	goOn := make(chan struct{})
-	const atATime = 4
-	done := make(chan error, atATime)
-	for range atATime {
-		writer := &blockingWriter{begun: make(chan struct{}), goOn: goOn}
-		go func() { done <- file.Write(context.WithoutCancel(t.Context()), writer) }()
-		<-writer.begun
-	}
-	requireKind(t, service.Busy, file.Write(t.Context(), &bytes.Buffer{}))
-	close(goOn)
-	for range atATime {
-		require.NoError(t, <-done)
-	}
-	require.ErrorIs(t, file.Write(t.Context(), brokenWriter{}), errHungUp)
+	defer held.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // what counts has been answered
+	_, err = held.Exec(t.Context(), `BEGIN; LOCK TABLE audit_event IN ACCESS EXCLUSIVE MODE`)
+	require.NoError(t, err)
+
+	b.SetSearchTimeout(20 * time.Millisecond)
+	_, err = b.SearchEvents(t.Context(), b.admin, service.EventFilter{}, service.Page{})
+	requireKind(t, service.Busy, err)
+	require.ErrorContains(t, err, "from a later time on")
+	_, err = b.PreviewExport(t.Context(), b.admin, service.PreviewExport{Destination: "gs://acme-audit/"})
+	requireKind(t, service.Busy, err)
+
+	b.SetSearchTimeout(time.Minute)
+	impatient, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err = b.SearchEvents(impatient, b.admin, service.EventFilter{}, service.Page{})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, err = held.Exec(t.Context(), `ROLLBACK`)
+	require.NoError(t, err)
+	list, err := b.SearchEvents(t.Context(), b.admin, service.EventFilter{Actor: "u3"}, service.Page{})
+	require.NoError(t, err)
+	require.Len(t, list.Items, 1)
 }

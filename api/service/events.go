@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/auditferry/auditferry/internal/postgres"
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -115,7 +117,29 @@ type EventFilter struct {
 	To         *time.Time // occurred_at, exclusive
 	Action     string     // exact
 	ActorEmail string     // exact
+	ActorID    string     // exact
+	Actor      string     // the one or the other
 	Outcome    schemas.Outcome
+}
+
+// searchTimeout bounds how long the database looks for events. A person waits
+// for them, and whoever asks for what is rare, or asks often, must not keep the
+// connections from those who append.
+const searchTimeout = 5 * time.Second
+
+// inSearchTime is inOrg for what looks at events. What takes too long is Busy;
+// advice says how to ask for less.
+func inSearchTime[T any](ctx context.Context, s *Service, org uuid.UUID, advice string, do func(*postgres.Tx) (T, error)) (T, error) {
+	found, err := inOrg(ctx, s, org, func(tx *postgres.Tx) (found T, err error) {
+		if err := tx.LimitTime(ctx, s.searchTimeout); err != nil {
+			return found, err
+		}
+		return do(tx)
+	})
+	if errors.Is(err, postgres.ErrTooLong) {
+		err = &Error{Kind: Busy, Detail: advice}
+	}
+	return found, err
 }
 
 // SearchEvents lists audit events, newest first. Admins and viewers may.
@@ -131,7 +155,8 @@ func (s *Service) SearchEvents(ctx context.Context, caller Caller, filter EventF
 	if err := filter.check(); err != nil {
 		return List[schemas.RecordedEvent]{}, err
 	}
-	return inOrg(ctx, s, org, func(tx *postgres.Tx) (List[schemas.RecordedEvent], error) {
+	const advice = "That is too much to search at once. Search from a later time on, or leave a condition out, so that newer events match."
+	return inSearchTime(ctx, s, org, advice, func(tx *postgres.Tx) (List[schemas.RecordedEvent], error) {
 		events, err := tx.SearchEvents(ctx, filter.query(before, page.limit()+1))
 		return listOf(page, events, func(e schemas.RecordedEvent) []byte { return seqCursor(e.Seq) }), err
 	})
@@ -143,6 +168,8 @@ func (f EventFilter) query(before int64, limit int) schemas.EventQuery {
 		To:         f.To,
 		Action:     f.Action,
 		ActorEmail: f.ActorEmail,
+		ActorID:    f.ActorID,
+		Actor:      f.Actor,
 		Outcome:    f.Outcome,
 		BeforeSeq:  before,
 		Limit:      limit,
@@ -160,5 +187,5 @@ func (f EventFilter) check() error {
 	if f.From != nil && f.To != nil && !f.From.Before(*f.To) {
 		order = &schemas.FieldError{Field: "from", Message: "must be before to"}
 	}
-	return invalid(text("action", f.Action), text("actor_email", f.ActorEmail), order)
+	return invalid(text("action", f.Action), text("actor_email", f.ActorEmail), text("actor_id", f.ActorID), text("actor", f.Actor), order)
 }

@@ -13,4 +13,7 @@ func (s *Service) RememberedRefusals() int {
 }
 
 // SetDownloadTurn lets tests wait less for a turn.
-func (s *Service) SetDownloadTurn(d time.Duration) { s.downloadTurn = d }
+func (s *Service) SetDownloadTurn(d time.Duration) { s.downloads.patience = d }
+
+// SetSearchTimeout lets tests wait less for a search that takes too long.
+func (s *Service) SetSearchTimeout(d time.Duration) { s.searchTimeout = d }

@@ -72,8 +72,7 @@ func (s *Service) Credentials(ctx context.Context, caller Caller, id uuid.UUID) 
 		if integration.Credentials == nil {
 			return schemas.Credentials{}, notProvisioned(integration)
 		}
-		_, err = audit(ctx, tx, caller, credentialsViewed, integrationTarget(integration), nil)
-		return *integration.Credentials, err
+		return *integration.Credentials, auditView(ctx, tx, caller, integration, nil)
 	})
 }
 

@@ -26,18 +26,8 @@ const (
 	LedgerObjects LedgerContent = "objects"
 )
 
-const (
-	// maxDownloads bounds the files that are written at a time. Each holds a
-	// connection to the database for as long as its reader takes, and commands
-	// need some as well.
-	maxDownloads = 4
-
-	// downloadTurn is how long a file waits for its turn.
-	downloadTurn = 10 * time.Second
-
-	// downloadTimeout ends a file that does not get done.
-	downloadTimeout = 15 * time.Minute
-)
+// downloadTimeout ends a file that does not get done.
+const downloadTimeout = 15 * time.Minute
 
 // LedgerFile is a CSV file (RFC 4180, with a header) of an export's ledger that
 // is yet to be written.
@@ -93,9 +83,13 @@ func (s *Service) writeLedger(ctx context.Context, org uuid.UUID, file io.Writer
 	})
 }
 
-// writeFile writes a file in one transaction, when it is its turn.
+// writeFile writes a file in one transaction, when it is its turn; nothing for
+// those who do not get to see it.
 func (s *Service) writeFile(ctx context.Context, org uuid.UUID, write func(context.Context, *postgres.Tx) error) error {
-	done, err := s.takeTurn(ctx)
+	if headersOnly(ctx) {
+		return nil
+	}
+	done, err := s.downloads.take(ctx, org)
 	if err != nil {
 		return err
 	}
@@ -110,20 +104,6 @@ func (s *Service) writeFile(ctx context.Context, org uuid.UUID, write func(conte
 		begun = true
 		return write(ctx, tx)
 	})
-}
-
-// takeTurn waits until few enough files are being written.
-func (s *Service) takeTurn(ctx context.Context) (done func(), err error) {
-	patience := time.NewTimer(s.downloadTurn)
-	defer patience.Stop()
-	select {
-	case s.downloads <- struct{}{}:
-		return func() { <-s.downloads }, nil
-	case <-patience.C:
-		return nil, &Error{Kind: Busy, Detail: "Too many files are being downloaded now. Try again in a minute."}
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 type ledgerList func(ctx context.Context, tx *postgres.Tx, out *csv.Writer, export uuid.UUID, from, to time.Time) error

@@ -66,38 +66,78 @@ func (w *blockingWriter) Write(p []byte) (int, error) {
 }
 
 // So few files are written at a time that commands still find connections, and
-// whoever waits too long for a turn is told to come back.
+// of one organization so few that others get a turn. Whoever waits too long for
+// one is told what to do.
 func TestFewFilesAreWrittenAtATime(t *testing.T) {
 	t.Parallel()
 	b := setup(t, ignore, nil)
 	b.SetDownloadTurn(100 * time.Millisecond)
 	export := b.addRuns(t, 100)
-	file := b.runsFile(t, export)
+	globex, initech := b.member(t, "Globex"), b.member(t, "Initech")
 	goOn := make(chan struct{})
-	const atATime = 4
-	var writers [atATime]*blockingWriter
-	done := make(chan error, atATime)
-	for i := range writers {
-		writers[i] = &blockingWriter{begun: make(chan struct{}), goOn: goOn}
-		go func() { done <- file.Write(context.WithoutCancel(t.Context()), writers[i]) }()
-		<-writers[i].begun
+	var writers []*blockingWriter
+	done := make(chan error, 4)
+	begin := func(file service.LedgerFile) {
+		w := &blockingWriter{begun: make(chan struct{}), goOn: goOn}
+		writers = append(writers, w)
+		go func() { done <- file.Write(context.WithoutCancel(t.Context()), w) }()
+		<-w.begun
 	}
-	requireKind(t, service.Busy, file.Write(t.Context(), &bytes.Buffer{}))
-	_, err := b.PauseExport(t.Context(), b.call(), service.PauseExport{ExportID: export})
+	begin(b.runsFile(t, export))
+	begin(b.runsFile(t, export))
+	err := b.runsFile(t, export).Write(t.Context(), &bytes.Buffer{})
+	requireKind(t, service.Busy, err)
+	require.ErrorContains(t, err, "Your organization")
+
+	for range 2 {
+		w := &blockingWriter{begun: make(chan struct{}), goOn: goOn}
+		go func() { done <- b.eventFile(t, globex).Write(context.WithoutCancel(t.Context()), w) }()
+		<-w.begun
+	}
+	err = b.eventFile(t, initech).Write(t.Context(), &bytes.Buffer{})
+	requireKind(t, service.Busy, err)
+	require.ErrorContains(t, err, "Too many files")
+
+	_, err = b.PauseExport(t.Context(), b.call(), service.PauseExport{ExportID: export})
 	require.NoError(t, err)
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, file.Write(cancelled, &bytes.Buffer{}), context.Canceled)
+	require.ErrorIs(t, b.runsFile(t, export).Write(cancelled, &bytes.Buffer{}), context.Canceled)
+	require.NoError(t, b.runsFile(t, export).Write(service.HeadersOnly(t.Context()), brokenWriter{}), "nothing is written, and nobody waits")
 
 	close(goOn)
-	for range writers {
+	for range 4 {
 		require.NoError(t, <-done)
 	}
 	var whole bytes.Buffer
-	require.NoError(t, file.Write(t.Context(), &whole), "the turns are free again")
+	require.NoError(t, b.runsFile(t, export).Write(t.Context(), &whole), "the turns are free again")
 	require.Equal(t, 101, strings.Count(whole.String(), "\r\n"))
 	for _, w := range writers {
 		require.Equal(t, whole.String(), w.buffer.String())
+	}
+}
+
+// Whoever waits gets the turn of a file that is done.
+func TestTurnsAreHandedOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t, ignore, nil)
+	export := b.addRuns(t, 100)
+	first := &blockingWriter{begun: make(chan struct{}), goOn: make(chan struct{})}
+	second := &blockingWriter{begun: make(chan struct{}), goOn: make(chan struct{})}
+	waiting := &blockingWriter{begun: make(chan struct{}), goOn: make(chan struct{})}
+	done := make(chan error, 3)
+	for _, w := range []*blockingWriter{first, second, waiting} {
+		go func() { done <- b.runsFile(t, export).Write(context.WithoutCancel(t.Context()), w) }()
+		if w != waiting {
+			<-w.begun
+		}
+	}
+	close(first.goOn)
+	<-waiting.begun
+	close(second.goOn)
+	close(waiting.goOn)
+	for range 3 {
+		require.NoError(t, <-done)
 	}
 }
 

@@ -81,7 +81,8 @@ func (s *Service) PreviewExport(ctx context.Context, caller Caller, in PreviewEx
 	if err != nil {
 		return Preview{}, err
 	}
-	return inOrg(ctx, s, org, func(tx *postgres.Tx) (Preview, error) {
+	const advice = "Trying the filter takes too long at the moment. Try again in a minute."
+	return inSearchTime(ctx, s, org, advice, func(tx *postgres.Tx) (Preview, error) {
 		if in.IntegrationID != nil {
 			integration, err := tx.Integration(ctx, *in.IntegrationID)
 			if err != nil {

@@ -64,8 +64,9 @@ type Service struct {
 	authority    string
 	stopping     <-chan struct{}
 	refusals     *refusals
-	downloads    chan struct{} // holds one for each file that is being written
-	downloadTurn time.Duration // how long a file waits for its turn
+	downloads    *turns
+
+	searchTimeout time.Duration
 }
 
 // New makes a service.
@@ -80,8 +81,9 @@ func New(o Options) *Service {
 		authority:    cmp.Or(o.AzureAuthority, publicAuthority),
 		stopping:     o.Stopping,
 		refusals:     newRefusals(),
-		downloads:    make(chan struct{}, maxDownloads),
-		downloadTurn: downloadTurn,
+		downloads:    newTurns(),
+
+		searchTimeout: searchTimeout,
 	}
 }
 

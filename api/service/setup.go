@@ -30,8 +30,7 @@ func (s *Service) Setup(ctx context.Context, caller Caller, id uuid.UUID) (schem
 		if err != nil || !guide.Ready {
 			return guide, err
 		}
-		_, err = audit(ctx, tx, caller, credentialsViewed, integrationTarget(integration), map[string]any{"as": "setup"})
-		return guide, err
+		return guide, auditView(ctx, tx, caller, integration, map[string]any{"as": "setup"})
 	})
 }
 

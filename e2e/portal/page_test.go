@@ -2,6 +2,7 @@ package portal
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
@@ -42,6 +43,28 @@ func TestTimesInTheReadersZone(t *testing.T) {
 	plain := sit(t, s, pictures.Admin, browser.Look{Zone: "Asia/Tokyo", NoScripts: true})
 	plain.visit("/account")
 	plain.sees("Times in UTC")
+}
+
+// On a phone the search is folded, so that what was found comes first; a desktop
+// has room for it.
+func TestSearchOnAPhone(t *testing.T) {
+	t.Parallel()
+	s, byPerson := scene(t)
+	pages := byPerson[pictures.Admin]
+	events := pages[slices.IndexFunc(pages, func(p pictures.Page) bool { return p.Name == "events-none-found" })].Path
+	phone := sit(t, s, pictures.Admin, browser.Look{Phone: true})
+	phone.visit(events)
+	phone.sees("No event matches.")
+	phone.seesNo("Times are when it happened.")
+	phone.click("Search: no.such.action")
+	phone.sees("Times are when it happened.")
+	phone.fill("Action", "auditferry.export.created")
+	phone.click("Search")
+	phone.sees("Search: auditferry.export.created", "Download what was found")
+	phone.seesNo("Times are when it happened.")
+	desktop := sit(t, s, pictures.Admin, browser.Look{NoScripts: true})
+	desktop.visit(events)
+	desktop.sees("No event matches.", "Times are when it happened.")
 }
 
 // What is wrong in the smaller forms is said as well, and nothing is done.

@@ -81,6 +81,15 @@ func (p *Portal) readKey() error {
 	return nil
 }
 
+// Secure tells whether clients come by https.
+func (a API) Secure() bool { return isHTTPS(a.PublicURL) }
+
+// HidesClients tells whether every client seems to have the same address. The
+// program speaks no https itself, so where clients come by it there is a proxy
+// before it, and that proxy's address is all that is known of them unless it is
+// trusted.
+func (a API) HidesClients() bool { return a.Secure() && len(a.TrustedProxies) == 0 }
+
 func (a API) validateProxies() error {
 	for _, network := range a.TrustedProxies {
 		if _, err := netip.ParsePrefix(network); err == nil {

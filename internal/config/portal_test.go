@@ -105,3 +105,21 @@ func TestTrustedProxies(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"10.0.0.0/8", "192.0.2.1"}, cfg.TrustedProxies)
 }
+
+// Behind https there is a proxy, because the program itself speaks http alone.
+func TestHidesClients(t *testing.T) {
+	for name, test := range map[string]struct {
+		url, proxies string
+		want         bool
+	}{
+		"https, no proxy trusted": {"HTTPS://auditferry.example", "", true},
+		"https behind a proxy":    {"https://auditferry.example", "10.0.0.0/8", false},
+		"http":                    {"http://127.0.0.1:8080", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := api(t, map[string]string{"PUBLIC_URL": test.url, "TRUSTED_PROXIES": test.proxies})
+			require.NoError(t, err)
+			require.Equal(t, test.want, cfg.HidesClients())
+		})
+	}
+}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -29,16 +30,26 @@ type Options struct {
 	OrgsClaim    string   // the claim of the ID token that says who is what where; see readOrgs
 }
 
-// timeout bounds one exchange with the provider: a person waits for it.
-const timeout = 10 * time.Second
+const (
+	// timeout bounds one exchange with the provider: a person waits for it.
+	timeout = 10 * time.Second
+
+	// failureKept is how long a failed discovery answers for others: a provider
+	// that is silent is not asked again for everybody who wants to sign in.
+	failureKept = 3 * time.Second
+)
 
 // Provider signs people in. It is safe for concurrent use.
 type Provider struct {
 	options Options
 	client  *http.Client
 
-	mu    sync.Mutex
-	known *discovered
+	asking singleflight.Group
+
+	mu     sync.Mutex
+	known  *discovered
+	failed error     // why nothing is known, if that is news
+	until  time.Time // when it is none any more
 }
 
 // discovered is what the provider's discovery document says.
@@ -53,17 +64,41 @@ func New(o Options) *Provider {
 	return &Provider{options: o, client: &http.Client{Timeout: timeout}}
 }
 
-// discover reads the discovery document once. A failure is not kept.
+// discover gives what the discovery document says, which is read once. Whoever
+// needs it while it is being read waits for the same answer, for as long as
+// they want to.
 func (p *Provider) discover(ctx context.Context) (*discovered, error) {
+	if known, err := p.remembered(); known != nil || err != nil {
+		return known, err
+	}
+	answer := p.asking.DoChan("", func() (any, error) { return p.readDocument(context.WithoutCancel(ctx)) })
+	select {
+	case read := <-answer:
+		known, _ := read.Val.(*discovered)
+		return known, read.Err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the identity provider: %w", ctx.Err())
+	}
+}
+
+func (p *Provider) remembered() (*discovered, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.known != nil {
+	if p.known != nil || time.Now().After(p.until) {
 		return p.known, nil
 	}
-	// The provider goes on to fetch signing keys, also when this request is over.
-	provider, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.options.Issuer)
+	return nil, p.failed
+}
+
+// readDocument reads the discovery document, and remembers what came of it. The
+// provider goes on to fetch signing keys with the context.
+func (p *Provider) readDocument(ctx context.Context) (*discovered, error) {
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, p.client), p.options.Issuer)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if err != nil {
-		return nil, fmt.Errorf("discover the identity provider: %w", err)
+		p.failed, p.until = fmt.Errorf("discover the identity provider: %w", err), time.Now().Add(failureKept)
+		return nil, p.failed
 	}
 	p.known = &discovered{
 		oauth: oauth2.Config{

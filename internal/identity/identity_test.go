@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -286,6 +287,9 @@ func TestProviderDownThenUp(t *testing.T) {
 	require.Error(t, err)
 
 	m.down = false
+	_, err = p.Begin(t.Context())
+	require.Error(t, err, "it has failed a moment ago")
+	p.PassFailure()
 	ctx, hangUp := context.WithCancel(t.Context())
 	_, err = p.Begin(ctx)
 	require.NoError(t, err)
@@ -293,6 +297,52 @@ func TestProviderDownThenUp(t *testing.T) {
 	person, err := p.Finish(t.Context(), m.begin(p, nil), code)
 	require.NoError(t, err)
 	require.Equal(t, "ada", person.Subject)
+}
+
+// Whoever signs in while the provider is silent waits for it once, and not for
+// all who came before; and no longer than they want to.
+func TestProviderSilent(t *testing.T) {
+	t.Parallel()
+	const people = 20
+	var asked atomic.Int64
+	arrived, release := make(chan struct{}, 2*people), make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		arrived <- struct{}{}
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	defer silent.Close()
+	defer close(release)
+	p := identity.New(identity.Options{Issuer: silent.URL, ClientID: clientID, RedirectURL: redirectURL, OrgsClaim: "orgs"})
+	const timeout = 2 * time.Second
+	p.SetTimeout(timeout)
+
+	begun := time.Now()
+	ended := make(chan error, people)
+	for range people {
+		go func() {
+			_, err := p.Begin(context.WithoutCancel(t.Context()))
+			ended <- err
+		}()
+	}
+	<-arrived
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := p.Begin(impatient)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Less(t, time.Since(begun), timeout)
+	for range people {
+		err := <-ended
+		require.Error(t, err)
+		require.NotErrorIs(t, err, schemas.ErrSignInRefused)
+	}
+	_, err = p.Begin(t.Context())
+	require.Error(t, err, "the failure is remembered")
+	require.Less(t, time.Since(begun), 2*timeout)
+	require.EqualValues(t, 1, asked.Load())
 }
 
 func TestProviderGone(t *testing.T) {

@@ -12,6 +12,10 @@ import (
 // this org. Another org's row does not exist either.
 var ErrNotFound = errors.New("not found")
 
+// ErrTooLong says that a statement was ended because it took longer than the
+// transaction's LimitTime lets it.
+var ErrTooLong = errors.New("took too long")
+
 // ConflictError says that a rule over rows would be broken. Message is a
 // sentence for the admin and says what to do; it never tells of another org's
 // rows.
@@ -26,6 +30,7 @@ const (
 	checkViolation       = "23514"
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
+	queryCanceled        = "57014"
 )
 
 // conflicts puts the unique constraints that a request can run into in words.
@@ -53,8 +58,11 @@ func wrap(attempt string, err error) error {
 	}
 	var answer *pgconn.PgError
 	if errors.As(err, &answer) {
-		if answer.Code == foreignKeyViolation {
+		switch answer.Code {
+		case foreignKeyViolation:
 			return fmt.Errorf("%s: what it belongs to: %w", attempt, ErrNotFound)
+		case queryCanceled:
+			return fmt.Errorf("%s: %w", attempt, ErrTooLong)
 		}
 		if message, known := conflicts[answer.ConstraintName]; known && answer.Code == uniqueViolation {
 			return fmt.Errorf("%s: %w", attempt, &ConflictError{message})

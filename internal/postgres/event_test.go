@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -134,6 +135,11 @@ func TestSearchFilters(t *testing.T) {
 	}
 	given[1].Action = "user.invited"
 	given[2].Outcome = schemas.OutcomeFailure
+	given[3].Actor = schemas.Actor{Type: `"id":"u9"`, ID: "o\"Brien <\x00>", Name: `"actor":{"id":"u9"}`}
+	given[4].Action = `"actor":{"id":"u9"},`
+	given[4].Targets = []schemas.Target{{ID: "u9"}}
+	given[4].Metadata = json.RawMessage(`{"actor":{"id":"u9"}}`)
+	given[5].Actor = schemas.Actor{ID: "user5", Email: "someone@example.com"}
 	b.in(func(tx *postgres.Tx) {
 		_, err := tx.AppendEvents(t.Context(), given)
 		require.NoError(t, err)
@@ -152,14 +158,20 @@ func TestSearchFilters(t *testing.T) {
 		"behind the end":   {schemas.EventQuery{BeforeSeq: 1}, []int64{}},
 		"action":           {schemas.EventQuery{Action: "user.invited"}, []int64{2}},
 		"outcome":          {schemas.EventQuery{Outcome: schemas.OutcomeFailure}, []int64{3}},
-		"actor":            {schemas.EventQuery{ActorEmail: "user3@example.com"}, []int64{4}},
+		"actor by email":   {schemas.EventQuery{ActorEmail: "user2@example.com"}, []int64{3}},
+		"actor by ID":      {schemas.EventQuery{ActorID: "user5"}, []int64{6}},
+		"hostile ID":       {schemas.EventQuery{ActorID: "o\"Brien <\x00>"}, []int64{4}},
+		"ID of others":     {schemas.EventQuery{ActorID: "u9"}, []int64{}},
+		"part of an ID":    {schemas.EventQuery{ActorID: "user"}, []int64{}},
+		"actor, by ID":     {schemas.EventQuery{Actor: "user5"}, []int64{6}},
+		"actor, by email":  {schemas.EventQuery{Actor: "someone@example.com"}, []int64{6}},
 		"from":             {schemas.EventQuery{From: hour(4)}, []int64{6, 5}},
 		"to":               {schemas.EventQuery{To: hour(2)}, []int64{2, 1}},
 		"all at once":      {schemas.EventQuery{From: hour(1), To: hour(3), Outcome: schemas.OutcomeSuccess}, []int64{2}},
 		"contains NUL":     {schemas.EventQuery{ActorEmail: "nobody\x00"}, []int64{}},
 		"tries to inject":  {schemas.EventQuery{Action: "' OR true --"}, []int64{}},
 		"nothing like it":  {schemas.EventQuery{Action: "user"}, []int64{}},
-		"page and filters": {schemas.EventQuery{BeforeSeq: 6, Action: "document.deleted", Limit: 2}, []int64{5, 4}},
+		"page and filters": {schemas.EventQuery{BeforeSeq: 6, Action: "document.deleted", Limit: 2}, []int64{4, 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.query.Limit == 0 {
@@ -176,6 +188,59 @@ func TestSearchFilters(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A search from a time on stays in the days around it.
+func TestSearchLooksAtTheDaysAskedFor(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	recorded := b.append(2).RecordedAt
+	ahead := events(t, 1)
+	ahead[0].OccurredAt = recorded.Add(23 * time.Hour)
+	b.in(func(tx *postgres.Tx) {
+		_, err := tx.AppendEvents(t.Context(), ahead)
+		require.NoError(t, err)
+	})
+	b.asOwner(`UPDATE audit_event SET occurred_at = now() + interval '10 days' WHERE seq = 1`)
+	from := recorded.Add(22 * time.Hour)
+	b.in(func(tx *postgres.Tx) {
+		found, err := tx.SearchEvents(t.Context(), schemas.EventQuery{From: &from, Limit: 10})
+		require.NoError(t, err)
+		require.Len(t, found, 2, "recorded within a day before")
+		later := from.Add(48 * time.Hour)
+		found, err = tx.SearchEvents(t.Context(), schemas.EventQuery{From: &later, Limit: 10})
+		require.NoError(t, err)
+		require.Empty(t, found, "recorded days before")
+	})
+}
+
+// The database ends what takes too long, and the connection is of use again. A
+// caller who gives up is another matter.
+func TestLimitTime(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.append(1)
+	held := connect(t, b.ownerURL)
+	_, err := held.Exec(t.Context(), `BEGIN; LOCK TABLE audit_event IN ACCESS EXCLUSIVE MODE`)
+	require.NoError(t, err)
+	search := func(ctx context.Context, limit time.Duration) error {
+		return b.InOrg(ctx, b.org, func(tx *postgres.Tx) error {
+			if err := tx.LimitTime(ctx, limit); err != nil {
+				return err
+			}
+			_, err := tx.SearchEvents(ctx, schemas.EventQuery{Limit: 1})
+			return err
+		})
+	}
+	require.ErrorIs(t, search(t.Context(), 20*time.Millisecond), postgres.ErrTooLong)
+	impatient, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err = search(impatient, time.Minute)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NotErrorIs(t, err, postgres.ErrTooLong)
+	_, err = held.Exec(t.Context(), `ROLLBACK`)
+	require.NoError(t, err)
+	require.NoError(t, search(t.Context(), time.Minute))
 }
 
 func TestRetainedEvents(t *testing.T) {

@@ -203,6 +203,14 @@ func (t *Tx) owner(given uuid.UUID) (uuid.UUID, error) {
 	}
 }
 
+// LimitTime ends every further statement of the transaction that takes longer
+// than d, with ErrTooLong. The database does it, so that the connection stays
+// of use, and a client who gives up is told apart.
+func (t *Tx) LimitTime(ctx context.Context, d time.Duration) error {
+	_, err := t.exec(ctx, "limit the time of statements", `SELECT set_config('statement_timeout', $1, true)`, fmt.Sprintf("%dms", d.Milliseconds()))
+	return err
+}
+
 // ours is the condition on $1, the transaction's org, that every listing
 // carries. Row level security alone keeps other orgs' rows out, but only a
 // plain comparison lets an index find the org's own.
