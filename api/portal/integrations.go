@@ -72,7 +72,7 @@ func (p *Portal) integration(ctx context.Context, v *visit) (*page, error) {
 	}
 	return &page{
 		Template: "integration", Title: i.Name, Section: "settings",
-		Crumbs: append(settingsCrumbs, crumb{"Audit logging", v.path("audit-logging")}), Body: body, Moving: moving,
+		Crumbs: loggingCrumbs(v), Body: body, Moving: moving,
 	}, nil
 }
 
@@ -169,5 +169,5 @@ func integrationPath(v *visit, i schemas.Integration) string {
 
 // integrationCrumbs is the way to the pages below an integration's own.
 func integrationCrumbs(v *visit, i schemas.Integration) []crumb {
-	return append(settingsCrumbs, crumb{"Audit logging", v.path("audit-logging")}, crumb{i.Name, integrationPath(v, i)})
+	return append(loggingCrumbs(v), crumb{i.Name, integrationPath(v, i)})
 }

@@ -11,7 +11,14 @@ import (
 
 // settingsCrumbs is the way to the settings of audit logging, as the reference
 // names it.
-var settingsCrumbs = []crumb{{Title: "Administration"}, {Title: "Account"}, {Title: "General settings"}}
+func settingsCrumbs() []crumb {
+	return []crumb{{Title: "Administration"}, {Title: "Account"}, {Title: "General settings"}}
+}
+
+// loggingCrumbs is the way to the pages below the settings of audit logging.
+func loggingCrumbs(v *visit) []crumb {
+	return append(settingsCrumbs(), crumb{"Audit logging", v.path("audit-logging")})
+}
 
 // memberSections is the menu of an organization.
 func memberSections(v *visit) []section {
@@ -45,7 +52,7 @@ func (p *Portal) settings(ctx context.Context, v *visit) (*page, error) {
 		return nil, err
 	}
 	shown := &page{
-		Template: "settings", Title: "Audit logging", Section: "settings", Crumbs: settingsCrumbs,
+		Template: "settings", Title: "Audit logging", Section: "settings", Crumbs: settingsCrumbs(),
 		Body: settingsBody{list.Items, deleted, more(v, list.NextCursor)},
 	}
 	for _, integration := range list.Items {
@@ -71,7 +78,7 @@ func (p *Portal) addPage(_ context.Context, v *visit, f *form) (*page, error) {
 	}
 	return &page{
 		Template: "add", Title: "Create a storage integration for audit logs", Section: "settings",
-		Crumbs: append(settingsCrumbs, crumb{"Audit logging", v.path("audit-logging")}),
+		Crumbs: loggingCrumbs(v),
 		Body:   addBody{f},
 	}, nil
 }
