@@ -36,7 +36,7 @@ func accessOf(i schemas.Integration, path string, now time.Time) accessView {
 	if a.Report != nil {
 		a.Steps = triedSteps(i, *a.Report)
 		failure, failed := a.Report.Failure()
-		a.OwnerMoved = failed && failure.Code == ownerChanged && i.Cloud == schemas.GCP && a.Checkable
+		a.OwnerMoved = failed && failure.Code == schemas.CodeOwnerChanged && i.Cloud == schemas.GCP && a.Checkable
 	}
 	switch {
 	case !i.Live():
@@ -62,11 +62,6 @@ func accessOf(i schemas.Integration, path string, now time.Time) accessView {
 	}
 	return a
 }
-
-// ownerChanged is the code of a probe that found another owner of the bucket
-// than at first. On Google Cloud the new one may be accepted; on AWS the
-// destination is updated with its account.
-const ownerChanged = "BucketOwnerChanged"
 
 // patience is how long a right grant may take to work.
 var patience = map[schemas.Cloud]string{

@@ -204,7 +204,7 @@ func TestOwnerMoved(t *testing.T) {
 	i := waitingFor(schemas.StepOwner, schemas.StepFailed)
 	i.Cloud = schemas.GCP
 	require.False(t, accessOf(i, "", testNow).OwnerMoved, "a permission is lacking, no more")
-	i.Report.Steps[1].Code = ownerChanged
+	i.Report.Steps[1].Code = schemas.CodeOwnerChanged
 	require.True(t, accessOf(i, "", testNow).OwnerMoved)
 	i.Cloud = schemas.AWS
 	require.False(t, accessOf(i, "", testNow).OwnerMoved)
@@ -264,7 +264,7 @@ func bodyOf(t *testing.T, f frame) string {
 func TestIntegrationPageOfViewers(t *testing.T) {
 	t.Parallel()
 	i := waitingFor(schemas.StepOwner, schemas.StepFailed)
-	i.Cloud, i.Report.Steps[1].Code = schemas.GCP, ownerChanged
+	i.Cloud, i.Report.Steps[1].Code = schemas.GCP, schemas.CodeOwnerChanged
 	path := "/orgs/1/integrations/2"
 	body := integrationBody{
 		Integration: i, Path: path, Access: accessOf(i, path, testNow), Workflow: "integration%2F2",
