@@ -3,9 +3,12 @@ package portal
 import (
 	"fmt"
 	"html/template"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
@@ -31,6 +34,10 @@ func functions(files files) template.FuncMap {
 		"compression":   compressionName,
 		"pathVariables": func() []schemas.PathVariable { return schemas.PathVariables },
 		"weekdays":      func() []string { return weekdays },
+
+		// IDs in Temporal, as a step of a path.
+		"integrationWorkflow": func(id uuid.UUID) string { return url.PathEscape(schemas.IntegrationWorkflowID(id)) },
+		"exportSchedule":      func(id uuid.UUID) string { return url.PathEscape(schemas.ExportScheduleID(id)) },
 	}
 }
 

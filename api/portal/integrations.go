@@ -2,7 +2,6 @@ package portal
 
 import (
 	"context"
-	"net/url"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -31,13 +30,6 @@ type integrationBody struct {
 	Access      accessView
 	Exports     []linkedExport
 	Operations  []operationRow
-	Workflow    string // its ID as a part of an address, for operators
-}
-
-// operationRow is an operation in words.
-type operationRow struct {
-	schemas.Operation
-	Detail string // what was asked for, and what has come of it
 }
 
 func (p *Portal) integration(ctx context.Context, v *visit) (*page, error) {
@@ -58,17 +50,13 @@ func (p *Portal) integration(ctx context.Context, v *visit) (*page, error) {
 		Path:        integrationPath(v, i),
 		Access:      accessOf(i, integrationPath(v, i), time.Now()),
 		Exports:     exports,
-		Workflow:    url.PathEscape(schemas.IntegrationWorkflowID(i.ID)),
+		Operations:  operationRows(operations),
 	}
-	moving := i.Status == schemas.IntegrationProvisioning || i.Status == schemas.IntegrationDeleting || i.Live() && i.Access == schemas.AccessChecking
+	moving := underWay(body.Operations) || i.Status == schemas.IntegrationProvisioning || i.Status == schemas.IntegrationDeleting || i.Live() && i.Access == schemas.AccessChecking
 	if i.Live() {
 		body.Steps = setupSteps(progress{i, exports, body.Path, v.path()}, time.Now())
 		body.AllDone = allDone(body.Steps)
 		moving = moving || !body.AllDone && soon(exports, time.Now())
-	}
-	for _, op := range operations {
-		body.Operations = append(body.Operations, operationRow{op, operationDetail(op)})
-		moving = moving || !op.Status.Ended()
 	}
 	return &page{
 		Template: "integration", Title: i.Name, Section: "settings",
@@ -119,29 +107,6 @@ func (p *Portal) linkedExports(ctx context.Context, v *visit, integration uuid.U
 		}
 	}
 	return linked, nil
-}
-
-// operationDetail is what an operation was about, as far as its kind does not
-// say it.
-func operationDetail(op schemas.Operation) string {
-	var detail string
-	switch {
-	case op.Params.Destination != nil:
-		detail = "To " + op.Params.Destination.URL()
-		if from := op.Outcome.PreviousDestination.URL(); from != "" {
-			detail = "From " + from + " to " + op.Params.Destination.URL()
-		}
-		detail += "."
-	case op.Params.AcceptOwner:
-		detail = "The bucket’s new owner was accepted."
-	}
-	if outcome := outcomeText(op.Outcome); outcome != "" {
-		if detail != "" {
-			detail += " "
-		}
-		detail += outcome
-	}
-	return detail
 }
 
 // integrationOf is the integration in the path.

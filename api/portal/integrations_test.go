@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -245,6 +246,8 @@ func TestOperationDetail(t *testing.T) {
 	require.Equal(t, "To s3://bucket/new/.", operationDetail(op))
 	op.Outcome = schemas.OperationOutcome{PreviousDestination: from, ExportsPaused: 2}
 	require.Equal(t, "From s3://bucket/old/ to s3://bucket/new/. 2 linked exports paused.", operationDetail(op))
+	op.Error = "The bucket is gone."
+	require.Equal(t, "From s3://bucket/old/ to s3://bucket/new/. 2 linked exports paused. The bucket is gone.", operationDetail(op))
 	require.Empty(t, operationDetail(schemas.Operation{}))
 }
 
@@ -267,7 +270,7 @@ func TestIntegrationPageOfViewers(t *testing.T) {
 	i.Cloud, i.Report.Steps[1].Code = schemas.GCP, schemas.CodeOwnerChanged
 	path := "/orgs/1/integrations/2"
 	body := integrationBody{
-		Integration: i, Path: path, Access: accessOf(i, path, testNow), Workflow: "integration%2F2",
+		Integration: i, Path: path, Access: accessOf(i, path, testNow),
 		Steps:      setupSteps(progress{Integration: i, Path: path, Base: "/orgs/1"}, testNow),
 		Operations: []operationRow{{Operation: schemas.Operation{Kind: schemas.OpCreateIntegration, RequestedBy: "Ada", Status: schemas.OperationSucceeded}}},
 	}
@@ -288,7 +291,7 @@ func TestIntegrationPageOfViewers(t *testing.T) {
 		require.Contains(t, admin, command)
 	}
 	require.Contains(t, admin, "Accept the new owner")
-	require.Contains(t, admin, `href="https://temporal.example/namespaces/default/workflows/integration%2F2"`)
+	require.Contains(t, admin, `href="https://temporal.example/namespaces/default/workflows/`+url.PathEscape(schemas.IntegrationWorkflowID(i.ID))+`"`)
 
 	f.Body = func() integrationBody {
 		b := body
