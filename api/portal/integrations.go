@@ -21,15 +21,20 @@ func (p *Portal) registerIntegrations(pages gin.IRouter) {
 	p.memberForm(pages, integrationRoute+"/delete", formPage{show: p.deleteIntegrationPage, do: p.deleteIntegration})
 }
 
-// integrationBody is all that the page of an integration shows.
+// integrationBody is all that the page of an integration shows. Of one that is
+// deleted, or being deleted, that is what has become of it.
 type integrationBody struct {
 	Integration schemas.Integration
 	Path        string
-	Steps       []setupStep // none for one that is deleted, or being deleted
-	AllDone     bool
-	Access      accessView
-	Exports     []linkedExport
+	Exports     []linkedExport // with deleted ones, if the integration is not live
 	Operations  []operationRow
+
+	Steps   []setupStep
+	AllDone bool
+	Access  accessView
+	MailsTo string
+
+	DeletedBy string
 }
 
 func (p *Portal) integration(ctx context.Context, v *visit) (*page, error) {
@@ -37,31 +42,61 @@ func (p *Portal) integration(ctx context.Context, v *visit) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	exports, err := p.linkedExports(ctx, v, i.ID)
-	if err != nil {
+	body := integrationBody{Integration: i, Path: integrationPath(v, i)}
+	if body.Exports, err = p.linkedExports(ctx, v, i); err != nil {
 		return nil, err
 	}
-	operations, err := p.service.IntegrationOperations(ctx, v.caller, i.ID)
-	if err != nil {
+	if body.Operations, err = p.integrationOperations(ctx, v, i); err != nil {
 		return nil, err
 	}
-	body := integrationBody{
-		Integration: i,
-		Path:        integrationPath(v, i),
-		Access:      accessOf(i, integrationPath(v, i), time.Now()),
-		Exports:     exports,
-		Operations:  operationRows(operations),
-	}
-	moving := underWay(body.Operations) || i.Status == schemas.IntegrationProvisioning || i.Status == schemas.IntegrationDeleting || i.Live() && i.Access == schemas.AccessChecking
+	moving := underWay(body.Operations)
 	if i.Live() {
-		body.Steps = setupSteps(progress{i, exports, body.Path, v.path()}, time.Now())
-		body.AllDone = allDone(body.Steps)
-		moving = moving || !body.AllDone && soon(exports, time.Now())
+		if err := p.setUp(ctx, v, &body); err != nil {
+			return nil, err
+		}
+		moving = moving || i.Status == schemas.IntegrationProvisioning || i.Access == schemas.AccessChecking || !body.AllDone && soon(body.Exports, time.Now())
+	} else {
+		moving = moving || i.Status == schemas.IntegrationDeleting
+		body.DeletedBy = deletedBy(body.Operations)
 	}
 	return &page{
-		Template: "integration", Title: i.Name, Section: "settings",
-		Crumbs: loggingCrumbs(v), Body: body, Moving: moving,
+		Template: "integration", Title: i.Name, Section: "settings", Crumbs: loggingCrumbs(v), Body: body, Moving: moving,
 	}, nil
+}
+
+// setUp adds how far the integration has come, and who is told of it.
+func (p *Portal) setUp(ctx context.Context, v *visit, body *integrationBody) error {
+	ids := make([]uuid.UUID, len(body.Exports))
+	for n, e := range body.Exports {
+		ids[n] = e.ID
+	}
+	stored, err := p.service.StoredExports(ctx, v.caller, ids)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	body.Steps = setupSteps(progress{body.Integration, body.Exports, stored, body.Path, v.path()}, now)
+	body.AllDone = allDone(body.Steps)
+	body.Access = accessOf(body.Integration, body.Operations, body.Path, now)
+	body.MailsTo, err = p.mailsTo(ctx, v)
+	return err
+}
+
+// integrationOperations are the latest operations of an integration, newest
+// first.
+func (p *Portal) integrationOperations(ctx context.Context, v *visit, i schemas.Integration) ([]operationRow, error) {
+	operations, err := p.service.IntegrationOperations(ctx, v.caller, i.ID)
+	return operationRows(operations), err
+}
+
+// deletedBy is who has asked for the deletion; after it, nothing is asked for.
+func deletedBy(operations []operationRow) string {
+	for _, op := range operations {
+		if op.Kind == schemas.OpDeleteIntegration && op.Status != schemas.OperationFailed {
+			return op.RequestedBy
+		}
+	}
+	return ""
 }
 
 // soon tells whether an export is being run, or is about to be.
@@ -76,8 +111,8 @@ func soon(exports []linkedExport, now time.Time) bool {
 }
 
 // linkedExports are the exports of an integration with their last and next run.
-func (p *Portal) linkedExports(ctx context.Context, v *visit, integration uuid.UUID) ([]linkedExport, error) {
-	exports, err := p.service.LinkedExports(ctx, v.caller, integration)
+func (p *Portal) linkedExports(ctx context.Context, v *visit, i schemas.Integration) ([]linkedExport, error) {
+	exports, err := p.service.LinkedExports(ctx, v.caller, i.ID, !i.Live())
 	if err != nil {
 		return nil, err
 	}
@@ -118,9 +153,12 @@ func (p *Portal) integrationOf(ctx context.Context, v *visit) (schemas.Integrati
 	return p.service.Integration(ctx, v.caller, id)
 }
 
-// liveIntegration is the integration in the path, if it takes commands: a form
-// for one that does not would be filled in for nothing.
-func (p *Portal) liveIntegration(ctx context.Context, v *visit) (schemas.Integration, error) {
+// integrationToChange is the integration in the path for the form of a command.
+// A form for one that takes none any more would be filled in for nothing.
+func (p *Portal) integrationToChange(ctx context.Context, v *visit) (schemas.Integration, error) {
+	if err := adminsOnly(v); err != nil {
+		return schemas.Integration{}, err
+	}
 	i, err := p.integrationOf(ctx, v)
 	if err == nil && !i.Live() {
 		err = &service.Error{Kind: service.Conflict, Detail: "The integration has been deleted, or is being deleted, and takes no commands any more."}

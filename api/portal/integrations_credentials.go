@@ -29,6 +29,7 @@ type credentialsBody struct {
 	Console     []consoleStep
 	Tabs        []documentTab
 	Access      accessView
+	MailsTo     string
 }
 
 // credential is a value that the cloud is to be told.
@@ -81,7 +82,15 @@ func (p *Portal) credentials(ctx context.Context, v *visit) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	body := credentialsBody{Integration: i, Path: integrationPath(v, i), Access: accessOf(i, integrationPath(v, i), time.Now())}
+	operations, err := p.integrationOperations(ctx, v, i)
+	if err != nil {
+		return nil, err
+	}
+	path := integrationPath(v, i)
+	body := credentialsBody{Integration: i, Path: path, Access: accessOf(i, operations, path, time.Now())}
+	if body.MailsTo, err = p.mailsTo(ctx, v); err != nil {
+		return nil, err
+	}
 	shown := &page{Template: "credentials", Title: "Credentials of " + i.Name, Section: "settings", Crumbs: integrationCrumbs(v, i)}
 	if wantsParts(v.c) {
 		shown.Moving = i.Status == schemas.IntegrationProvisioning || i.Access == schemas.AccessChecking && i.Live()
