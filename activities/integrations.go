@@ -157,7 +157,7 @@ func moveIntegration(ctx context.Context, tx *postgres.Tx, integration schemas.I
 			return err
 		}
 	}
-	linked, err := tx.LinkedExports(ctx, integration.ID)
+	linked, err := tx.LinkedExports(ctx, integration.ID, false)
 	if err != nil {
 		return err
 	}

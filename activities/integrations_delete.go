@@ -34,7 +34,7 @@ func (a *Integrations) BeginDelete(ctx context.Context, in schemas.OperationRef)
 }
 
 func letGo(ctx context.Context, tx *postgres.Tx, op schemas.Operation) error {
-	linked, err := tx.LinkedExports(ctx, *op.IntegrationID)
+	linked, err := tx.LinkedExports(ctx, *op.IntegrationID, false)
 	if err != nil {
 		return err
 	}

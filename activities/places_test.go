@@ -179,11 +179,11 @@ func TestABucketOfAnotherOwner(t *testing.T) {
 
 	_, err := r.write(attempt{})
 	requireError(t, err, schemas.ErrorDestinationDenied, true)
-	require.ErrorContains(t, err, destination.CodeOwnerChanged)
+	require.ErrorContains(t, err, schemas.CodeOwnerChanged)
 	require.False(t, must[schemas.ProbeResult](t, a.Probe, probe).Granted)
 	failure, _ := b.integration(i.ID).Report.Failure()
 	require.Equal(t, schemas.StepOwner, failure.Name)
-	require.Equal(t, destination.CodeOwnerChanged, failure.Code)
+	require.Equal(t, schemas.CodeOwnerChanged, failure.Code)
 	require.Empty(t, b.cloud.Objects(i.Destination))
 
 	integrations := &activities.Integrations{Store: b.Store}

@@ -175,7 +175,7 @@ func attackOwner(o *org) {
 	before := f.objects(f.places[0])
 	require.NoError(o.t, o.Clouds.SetBucketOwner(f.places[0].Bucket, "666666666666"))
 	f.report(10)
-	f.awaitRefusal(schemas.StepOwner, "BucketOwnerChanged")
+	f.awaitRefusal(schemas.StepOwner, schemas.CodeOwnerChanged)
 	require.Equal(o.t, before, f.objects(f.places[0]), "nothing is written")
 	require.GreaterOrEqual(o.t, o.audited("auditferry.integration.access_refused"), 1)
 
@@ -185,7 +185,7 @@ func attackOwner(o *org) {
 	before = g.objects(g.places[0])
 	require.NoError(o.t, o.Clouds.SetBucketProject(g.places[0].Bucket, "666666666666"))
 	newest := g.report(10)
-	g.awaitRefusal(schemas.StepOwner, "BucketOwnerChanged")
+	g.awaitRefusal(schemas.StepOwner, schemas.CodeOwnerChanged)
 	require.Equal(o.t, before, g.objects(g.places[0]), "nothing is written")
 
 	// It was the admin's own doing, and they say so.

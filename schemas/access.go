@@ -81,6 +81,11 @@ type AccessStep struct {
 	Answer      string     `json:"answer,omitempty"`      // the cloud's own words
 }
 
+// CodeOwnerChanged is the code of a probe that found another owner of the bucket
+// than the one that was pinned when access was first granted. On Google Cloud the
+// new one may be accepted; on AWS the destination is updated with its account.
+const CodeOwnerChanged = "BucketOwnerChanged"
+
 // Failure is the first failed step; ok is false when there is none.
 func (r AccessReport) Failure() (step AccessStep, ok bool) {
 	for _, s := range r.Steps {

@@ -32,7 +32,7 @@ func (h handlers) GetCredentials(ctx context.Context, r GetCredentialsRequestObj
 
 func (h handlers) ListLinkedExports(ctx context.Context, r ListLinkedExportsRequestObject) (ListLinkedExportsResponseObject, error) {
 	ctx, caller := callerOf(ctx)
-	exports, err := h.service.LinkedExports(ctx, caller, r.IntegrationId)
+	exports, err := h.service.LinkedExports(ctx, caller, r.IntegrationId, false)
 	return ListLinkedExports200JSONResponse{Items: exports}, err
 }
 

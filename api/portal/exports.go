@@ -150,8 +150,9 @@ func troubleNow(last service.RunView, export service.ExportView) *trouble {
 	return found
 }
 
-// delivered tells whether anything of what is the export's matter is settled.
-func (r exportRow) delivered() bool { return r.DeliveredSeq >= r.StartSeq }
+// settled tells whether it is known of some event what became of it: that it was
+// delivered, left out or lost.
+func (r exportRow) settled() bool { return r.DeliveredSeq >= r.StartSeq }
 
 // unsettled tells whether the export's schedule does not do yet what was asked
 // for.

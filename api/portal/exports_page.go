@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -17,7 +15,7 @@ type exportBody struct {
 	FirstWaits bool              // the first delivery could be made now
 	Runs       []service.RunView // the latest, backfills' too
 	Backfills  []backfillRow
-	Operations []schemas.Operation
+	Operations []operationRow
 }
 
 // How much the page shows of what has its own pages, or is history.
@@ -45,7 +43,7 @@ func (p *Portal) export(ctx context.Context, v *visit) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	body.Runs, body.Operations = runs.Items, operations[:min(len(operations), shownOperations)]
+	body.Runs, body.Operations = runs.Items, operationRows(operations[:min(len(operations), shownOperations)])
 	for _, backfill := range backfills.Items {
 		body.Backfills = append(body.Backfills, backfillRow{backfill})
 	}
@@ -84,12 +82,7 @@ func (b exportBody) moving(now time.Time) bool {
 			return true
 		}
 	}
-	for _, op := range b.Operations {
-		if !op.Status.Ended() {
-			return true
-		}
-	}
-	return false
+	return underWay(b.Operations)
 }
 
 // startsWithin is how long a run that was asked for may take to show up; it
@@ -113,7 +106,7 @@ const comesBy = time.Minute
 // firstWaits tells whether the export could make its first delivery now, has
 // something to deliver, and does so by itself only later.
 func (b exportBody) firstWaits(now time.Time) bool {
-	return b.Next != nil && b.Next.Sub(now) > comesBy && !b.delivered() && b.Undelivered != nil &&
+	return b.Next != nil && b.Next.Sub(now) > comesBy && !b.settled() && b.Undelivered != nil &&
 		b.Integration.Access == schemas.AccessGranted && b.Trouble == nil &&
 		(b.Last == nil || b.Last.Status != schemas.RunRunning) && !b.starting(now)
 }
@@ -128,16 +121,8 @@ func (b exportBody) Backfilling() bool {
 	return false
 }
 
-// Key makes a button act once however often it is pressed. It changes with every
-// operation, and not whenever the page is asked what is new: buttons that are
-// replaced under the pointer are hard to press.
-func (b exportBody) Key(button string) string {
-	state := button
-	if len(b.Operations) > 0 {
-		state += b.Operations[0].ID.String()
-	}
-	return uuid.NewSHA1(b.ID, []byte(state)).String()
-}
+// Key is the idempotency key of a button.
+func (b exportBody) Key(button string) string { return buttonKey(button, b.ID, b.Operations) }
 
 // backfillRow is a backfill as the page shows it.
 type backfillRow struct{ service.BackfillView }

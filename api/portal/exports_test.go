@@ -215,7 +215,7 @@ func TestButtonsKeys(t *testing.T) {
 	first := body.Key("run")
 	require.Equal(t, first, body.Key("run"))
 	require.NotEqual(t, first, body.Key("pause"))
-	body.Operations = []schemas.Operation{{ID: uuid.New()}}
+	body.Operations = []operationRow{{Operation: schemas.Operation{ID: uuid.New()}}}
 	require.NotEqual(t, first, body.Key("run"))
 }
 
@@ -226,7 +226,7 @@ func TestARunThatWasAskedForIsAwaited(t *testing.T) {
 	asked := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	var body exportBody
 	require.False(t, body.moving(asked))
-	body.Operations = []schemas.Operation{{Kind: schemas.OpRunExport, Status: schemas.OperationSucceeded, CreatedAt: asked}}
+	body.Operations = operationRows([]schemas.Operation{{Kind: schemas.OpRunExport, Status: schemas.OperationSucceeded, CreatedAt: asked}})
 	require.True(t, body.moving(asked.Add(time.Second)))
 	require.False(t, body.moving(asked.Add(startsWithin)), "there was nothing to deliver")
 	body.Last = &service.RunView{Run: schemas.Run{Status: schemas.RunSucceeded, StartedAt: asked.Add(-time.Second)}}

@@ -11,7 +11,7 @@ import (
 )
 
 func (p *Portal) registerHome(pages gin.IRouter) {
-	pages.GET("/", p.home)
+	pages.GET("/", guarded(p.visit, p.home))
 	pages.GET("/orgs/:org", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/orgs/"+c.Param("org")+"/audit-logging") })
 	// Mails link to these; they do not know who reads them.
 	pages.GET("/integrations/:id", p.find("integrations", func(ctx context.Context, caller service.Caller, id uuid.UUID) error {
@@ -26,16 +26,12 @@ func (p *Portal) registerHome(pages gin.IRouter) {
 }
 
 // home is the first page that the person has something to do on.
-func (p *Portal) home(c *gin.Context) {
-	v, ok := p.visit(c)
-	if !ok {
-		return
-	}
+func (p *Portal) home(v *visit) {
 	switch {
 	case len(v.session.Orgs) > 0:
-		c.Redirect(http.StatusSeeOther, "/orgs/"+v.session.Orgs[0].ID.String()+"/audit-logging")
+		v.c.Redirect(http.StatusSeeOther, "/orgs/"+v.session.Orgs[0].ID.String()+"/audit-logging")
 	case v.session.Person.Operator:
-		c.Redirect(http.StatusSeeOther, "/operator")
+		v.c.Redirect(http.StatusSeeOther, "/operator")
 	default:
 		p.renderNotice(v, notice{
 			Status: http.StatusForbidden, Title: "You are not a member of any organization here",
@@ -48,24 +44,20 @@ func (p *Portal) home(c *gin.Context) {
 
 // find leads to a page of whichever of the person's organizations has it.
 func (p *Portal) find(kind string, read func(context.Context, service.Caller, uuid.UUID) error) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		v, ok := p.visit(c)
-		if !ok {
-			return
-		}
-		id, err := pathID(c, "id")
+	return guarded(p.visit, func(v *visit) {
+		id, err := pathID(v.c, "id")
 		if err != nil {
 			p.fail(v, err)
 			return
 		}
 		for _, org := range v.session.Orgs {
-			caller, err := service.Member(v.session.Person, org.ID, originOf(c))
+			caller, err := service.Member(v.session.Person, org.ID, originOf(v.c))
 			if err == nil {
-				err = read(c.Request.Context(), caller, id)
+				err = read(v.c.Request.Context(), caller, id)
 			}
 			switch {
 			case err == nil:
-				c.Redirect(http.StatusSeeOther, "/orgs/"+org.ID.String()+"/"+kind+"/"+id.String())
+				v.c.Redirect(http.StatusSeeOther, "/orgs/"+org.ID.String()+"/"+kind+"/"+id.String())
 				return
 			case !isNotFound(err):
 				p.fail(v, err)
@@ -73,7 +65,7 @@ func (p *Portal) find(kind string, read func(context.Context, service.Caller, uu
 			}
 		}
 		p.fail(v, errNoPage)
-	}
+	})
 }
 
 // account shows the person what is known of them.

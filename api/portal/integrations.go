@@ -2,7 +2,6 @@ package portal
 
 import (
 	"context"
-	"net/url"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -22,22 +21,20 @@ func (p *Portal) registerIntegrations(pages gin.IRouter) {
 	p.memberForm(pages, integrationRoute+"/delete", formPage{show: p.deleteIntegrationPage, do: p.deleteIntegration})
 }
 
-// integrationBody is all that the page of an integration shows.
+// integrationBody is all that the page of an integration shows. Of one that is
+// deleted, or being deleted, that is what has become of it.
 type integrationBody struct {
 	Integration schemas.Integration
 	Path        string
-	Steps       []setupStep // none for one that is deleted, or being deleted
-	AllDone     bool
-	Access      accessView
-	Exports     []linkedExport
+	Exports     []exportRow // with deleted ones, if the integration is not live
 	Operations  []operationRow
-	Workflow    string // its ID as a part of an address, for operators
-}
 
-// operationRow is an operation in words.
-type operationRow struct {
-	schemas.Operation
-	Detail string // what was asked for, and what has come of it
+	Steps   []setupStep
+	AllDone bool
+	Access  accessView
+	MailsTo string
+
+	DeletedBy string
 }
 
 func (p *Portal) integration(ctx context.Context, v *visit) (*page, error) {
@@ -45,39 +42,65 @@ func (p *Portal) integration(ctx context.Context, v *visit) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	exports, err := p.linkedExports(ctx, v, i.ID)
-	if err != nil {
+	body := integrationBody{Integration: i, Path: integrationPath(v, i)}
+	if body.Exports, err = p.linkedExports(ctx, v, i); err != nil {
 		return nil, err
 	}
-	operations, err := p.service.IntegrationOperations(ctx, v.caller, i.ID)
-	if err != nil {
+	if body.Operations, err = p.integrationOperations(ctx, v, i); err != nil {
 		return nil, err
 	}
-	body := integrationBody{
-		Integration: i,
-		Path:        integrationPath(v, i),
-		Access:      accessOf(i, integrationPath(v, i), time.Now()),
-		Exports:     exports,
-		Workflow:    url.PathEscape(schemas.IntegrationWorkflowID(i.ID)),
-	}
-	moving := i.Status == schemas.IntegrationProvisioning || i.Status == schemas.IntegrationDeleting || i.Live() && i.Access == schemas.AccessChecking
+	moving := underWay(body.Operations)
 	if i.Live() {
-		body.Steps = setupSteps(progress{i, exports, body.Path, v.path()}, time.Now())
-		body.AllDone = allDone(body.Steps)
-		moving = moving || !body.AllDone && soon(exports, time.Now())
-	}
-	for _, op := range operations {
-		body.Operations = append(body.Operations, operationRow{op, operationDetail(op)})
-		moving = moving || !op.Status.Ended()
+		if err := p.setUp(ctx, v, &body); err != nil {
+			return nil, err
+		}
+		moving = moving || i.Status == schemas.IntegrationProvisioning || i.Access == schemas.AccessChecking || !body.AllDone && soon(body.Exports, time.Now())
+	} else {
+		moving = moving || i.Status == schemas.IntegrationDeleting
+		body.DeletedBy = deletedBy(body.Operations)
 	}
 	return &page{
-		Template: "integration", Title: i.Name, Section: "settings",
-		Crumbs: append(settingsCrumbs, crumb{"Audit logging", v.path("audit-logging")}), Body: body, Moving: moving,
+		Template: "integration", Title: i.Name, Section: "settings", Crumbs: loggingCrumbs(v), Body: body, Moving: moving,
 	}, nil
 }
 
+// setUp adds how far the integration has come, and who is told of it.
+func (p *Portal) setUp(ctx context.Context, v *visit, body *integrationBody) error {
+	ids := make([]uuid.UUID, len(body.Exports))
+	for n, e := range body.Exports {
+		ids[n] = e.ID
+	}
+	stored, err := p.service.StoredExports(ctx, v.caller, ids)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	body.Steps = setupSteps(progress{body.Integration, body.Exports, stored, body.Path, v.path()}, now)
+	body.AllDone = allDone(body.Steps)
+	body.Access = accessOf(body.Integration, body.Operations, body.Path, now)
+	body.MailsTo, err = p.mailsTo(ctx, v)
+	return err
+}
+
+// integrationOperations are the latest operations of an integration, newest
+// first.
+func (p *Portal) integrationOperations(ctx context.Context, v *visit, i schemas.Integration) ([]operationRow, error) {
+	operations, err := p.service.IntegrationOperations(ctx, v.caller, i.ID)
+	return operationRows(operations), err
+}
+
+// deletedBy is who has asked for the deletion; after it, nothing is asked for.
+func deletedBy(operations []operationRow) string {
+	for _, op := range operations {
+		if op.Kind == schemas.OpDeleteIntegration && op.Status != schemas.OperationFailed {
+			return op.RequestedBy
+		}
+	}
+	return ""
+}
+
 // soon tells whether an export is being run, or is about to be.
-func soon(exports []linkedExport, now time.Time) bool {
+func soon(exports []exportRow, now time.Time) bool {
 	for _, e := range exports {
 		running := e.Last != nil && e.Last.Status == schemas.RunRunning
 		if running || e.Next != nil && e.Next.Sub(now) < time.Minute {
@@ -88,60 +111,12 @@ func soon(exports []linkedExport, now time.Time) bool {
 }
 
 // linkedExports are the exports of an integration with their last and next run.
-func (p *Portal) linkedExports(ctx context.Context, v *visit, integration uuid.UUID) ([]linkedExport, error) {
-	exports, err := p.service.LinkedExports(ctx, v.caller, integration)
+func (p *Portal) linkedExports(ctx context.Context, v *visit, i schemas.Integration) ([]exportRow, error) {
+	exports, err := p.service.LinkedExports(ctx, v.caller, i.ID, !i.Live())
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]uuid.UUID, len(exports))
-	for n, e := range exports {
-		ids[n] = e.ID
-	}
-	last, err := p.service.LastRuns(ctx, v.caller, ids)
-	if err != nil {
-		return nil, err
-	}
-	linked := make([]linkedExport, len(exports))
-	for n, e := range exports {
-		linked[n].ExportView = e
-		if run, ran := last[e.ID]; ran {
-			linked[n].Last = &run
-		}
-		if e.State != schemas.ExportActive {
-			continue
-		}
-		next, err := service.NextRuns(e.Schedule, time.Now(), 1)
-		if err != nil {
-			return nil, err
-		}
-		if len(next) > 0 {
-			linked[n].Next = &next[0]
-		}
-	}
-	return linked, nil
-}
-
-// operationDetail is what an operation was about, as far as its kind does not
-// say it.
-func operationDetail(op schemas.Operation) string {
-	var detail string
-	switch {
-	case op.Params.Destination != nil:
-		detail = "To " + op.Params.Destination.URL()
-		if from := op.Outcome.PreviousDestination.URL(); from != "" {
-			detail = "From " + from + " to " + op.Params.Destination.URL()
-		}
-		detail += "."
-	case op.Params.AcceptOwner:
-		detail = "The bucket’s new owner was accepted."
-	}
-	if outcome := outcomeText(op.Outcome); outcome != "" {
-		if detail != "" {
-			detail += " "
-		}
-		detail += outcome
-	}
-	return detail
+	return p.exportRows(ctx, v, exports, []schemas.Integration{i})
 }
 
 // integrationOf is the integration in the path.
@@ -153,9 +128,12 @@ func (p *Portal) integrationOf(ctx context.Context, v *visit) (schemas.Integrati
 	return p.service.Integration(ctx, v.caller, id)
 }
 
-// liveIntegration is the integration in the path, if it takes commands: a form
-// for one that does not would be filled in for nothing.
-func (p *Portal) liveIntegration(ctx context.Context, v *visit) (schemas.Integration, error) {
+// integrationToChange is the integration in the path for the form of a command.
+// A form for one that takes none any more would be filled in for nothing.
+func (p *Portal) integrationToChange(ctx context.Context, v *visit) (schemas.Integration, error) {
+	if err := adminsOnly(v); err != nil {
+		return schemas.Integration{}, err
+	}
 	i, err := p.integrationOf(ctx, v)
 	if err == nil && !i.Live() {
 		err = &service.Error{Kind: service.Conflict, Detail: "The integration has been deleted, or is being deleted, and takes no commands any more."}
@@ -169,5 +147,5 @@ func integrationPath(v *visit, i schemas.Integration) string {
 
 // integrationCrumbs is the way to the pages below an integration's own.
 func integrationCrumbs(v *visit, i schemas.Integration) []crumb {
-	return append(settingsCrumbs, crumb{"Audit logging", v.path("audit-logging")}, crumb{i.Name, integrationPath(v, i)})
+	return append(loggingCrumbs(v), crumb{i.Name, integrationPath(v, i)})
 }

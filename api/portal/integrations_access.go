@@ -22,6 +22,12 @@ type accessView struct {
 	Steps       []triedStep
 	Checkable   bool // a check may be asked for
 	OwnerMoved  bool // the bucket has another owner than at first, and the new one may be accepted
+	Operations  []operationRow
+}
+
+// Key is the idempotency key of a button.
+func (a accessView) Key(button string) string {
+	return buttonKey(button, a.Integration.ID, a.Operations)
 }
 
 // triedStep is a step of an access check in words.
@@ -31,12 +37,15 @@ type triedStep struct {
 	Shown     status
 }
 
-func accessOf(i schemas.Integration, path string, now time.Time) accessView {
-	a := accessView{Integration: i, Path: path, Report: newestReport(i), Checkable: i.Live() && i.Status != schemas.IntegrationProvisioning}
+func accessOf(i schemas.Integration, operations []operationRow, path string, now time.Time) accessView {
+	a := accessView{
+		Integration: i, Path: path, Report: newestReport(i), Operations: operations,
+		Checkable: i.Live() && i.Status != schemas.IntegrationProvisioning,
+	}
 	if a.Report != nil {
 		a.Steps = triedSteps(i, *a.Report)
 		failure, failed := a.Report.Failure()
-		a.OwnerMoved = failed && failure.Code == ownerChanged && i.Cloud == schemas.GCP && a.Checkable
+		a.OwnerMoved = failed && failure.Code == schemas.CodeOwnerChanged && i.Cloud == schemas.GCP && a.Checkable
 	}
 	switch {
 	case !i.Live():
@@ -46,11 +55,11 @@ func accessOf(i schemas.Integration, path string, now time.Time) accessView {
 		a.Tone, a.Headline = "busy", "Access is checked as soon as the credentials are ready."
 	case i.Access == schemas.AccessGranted:
 		a.Tone, a.Headline = "good", "Granted: Auditferry may write to the destination."
-		if warnings(i.Report) != "" {
+		if warned(i.Report) {
 			a.Tone, a.Headline = "warn", "Granted, but something is not as it should be. Exports work."
 		}
 	case i.Access == schemas.AccessDenied:
-		a.Tone, a.Headline = "bad", accessHopeless
+		a.Tone, a.Headline = "bad", "It does not work as things are, and is not tried again by itself. Correct it, then check again."
 	case i.Ownership.State == schemas.OwnershipWaiting:
 		a.Tone, a.Headline = "warn", "Auditferry waits for the code that shows that the destination is yours."
 	case a.Report == nil:
@@ -63,10 +72,16 @@ func accessOf(i schemas.Integration, path string, now time.Time) accessView {
 	return a
 }
 
-// ownerChanged is the code of a probe that found another owner of the bucket
-// than at first. On Google Cloud the new one may be accepted; on AWS the
-// destination is updated with its account.
-const ownerChanged = "BucketOwnerChanged"
+// nextTry says when a destination is probed again.
+func nextTry(report *schemas.AccessReport, now time.Time) string {
+	if report.NextTryAt == nil {
+		return "and no further try comes by itself"
+	}
+	if !report.NextTryAt.After(now) {
+		return "next try under way"
+	}
+	return "next try " + until(report.NextTryAt, now)
+}
 
 // patience is how long a right grant may take to work.
 var patience = map[schemas.Cloud]string{
@@ -182,7 +197,7 @@ type ownershipBody struct {
 }
 
 func (p *Portal) ownershipPage(ctx context.Context, v *visit, f *form) (*page, error) {
-	i, err := p.liveIntegration(ctx, v)
+	i, err := p.integrationToChange(ctx, v)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 
 func (p *Portal) registerCredentials(pages gin.IRouter) {
 	pages.GET(integrationRoute+"/credentials", p.member(p.credentials))
-	pages.GET(integrationRoute+"/setup/:document", p.downloadSetup)
+	pages.GET(integrationRoute+"/setup/:document", guarded(p.memberVisit, p.downloadSetup))
 }
 
 // credentialsBody is what an admin needs in their cloud. Guide is zero where
@@ -29,6 +29,7 @@ type credentialsBody struct {
 	Console     []consoleStep
 	Tabs        []documentTab
 	Access      accessView
+	MailsTo     string
 }
 
 // credential is a value that the cloud is to be told.
@@ -81,7 +82,15 @@ func (p *Portal) credentials(ctx context.Context, v *visit) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	body := credentialsBody{Integration: i, Path: integrationPath(v, i), Access: accessOf(i, integrationPath(v, i), time.Now())}
+	operations, err := p.integrationOperations(ctx, v, i)
+	if err != nil {
+		return nil, err
+	}
+	path := integrationPath(v, i)
+	body := credentialsBody{Integration: i, Path: path, Access: accessOf(i, operations, path, time.Now())}
+	if body.MailsTo, err = p.mailsTo(ctx, v); err != nil {
+		return nil, err
+	}
 	shown := &page{Template: "credentials", Title: "Credentials of " + i.Name, Section: "settings", Crumbs: integrationCrumbs(v, i)}
 	if wantsParts(v.c) {
 		shown.Moving = i.Status == schemas.IntegrationProvisioning || i.Access == schemas.AccessChecking && i.Live()
@@ -150,26 +159,22 @@ func documentTabs(documents []schemas.SetupDocument) []documentTab {
 }
 
 // downloadSetup sends a document of the setup guide as a file.
-func (p *Portal) downloadSetup(c *gin.Context) {
-	v, ok := p.memberVisit(c)
-	if !ok {
-		return
-	}
-	id, err := pathID(c, "id")
+func (p *Portal) downloadSetup(v *visit) {
+	id, err := pathID(v.c, "id")
 	if err != nil {
 		p.fail(v, err)
 		return
 	}
-	guide, err := p.service.Setup(c.Request.Context(), v.caller, id)
+	guide, err := p.service.Setup(v.c.Request.Context(), v.caller, id)
 	if err != nil {
 		p.fail(v, err)
 		return
 	}
-	document, known := guide.Document(c.Param("document"))
+	document, known := guide.Document(v.c.Param("document"))
 	if !known {
 		p.fail(v, errNoPage)
 		return
 	}
-	c.Header("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": document.Filename}))
-	c.Data(http.StatusOK, "text/plain; charset=utf-8", []byte(document.Content))
+	v.c.Header("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": document.Filename}))
+	v.c.Data(http.StatusOK, "text/plain; charset=utf-8", []byte(document.Content))
 }

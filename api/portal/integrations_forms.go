@@ -15,15 +15,20 @@ type integrationForm struct {
 	Integration schemas.Integration
 	Path        string
 	Exports     []service.ExportView
+	MailsTo     string
 }
 
 func (p *Portal) formOf(ctx context.Context, v *visit, f *form) (integrationForm, error) {
-	i, err := p.liveIntegration(ctx, v)
+	i, err := p.integrationToChange(ctx, v)
 	if err != nil {
 		return integrationForm{}, err
 	}
-	exports, err := p.service.LinkedExports(ctx, v.caller, i.ID)
-	return integrationForm{f, i, integrationPath(v, i), exports}, err
+	exports, err := p.service.LinkedExports(ctx, v.caller, i.ID, false)
+	if err != nil {
+		return integrationForm{}, err
+	}
+	mailsTo, err := p.mailsTo(ctx, v)
+	return integrationForm{f, i, integrationPath(v, i), exports, mailsTo}, err
 }
 
 func (p *Portal) destinationNow(ctx context.Context, v *visit) (url.Values, error) {
@@ -80,7 +85,7 @@ func (p *Portal) deleteIntegration(ctx context.Context, v *visit, f *form) (stri
 	if err != nil {
 		return "", err
 	}
-	if v.admin() && f.Text("confirm") != i.Name { // the service refuses all others, whatever they type
+	if f.Text("confirm") != i.Name {
 		f.Errors = map[string]string{"confirm": "must be the integration’s name, letter by letter: " + i.Name}
 		return "", errAgain
 	}

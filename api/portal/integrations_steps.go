@@ -5,27 +5,19 @@ import (
 	"strings"
 	"time"
 
-	"github.com/auditferry/auditferry/api/service"
+	"github.com/google/uuid"
+
 	"github.com/auditferry/auditferry/schemas"
 )
 
 // progress is what is known of an integration's way to its first delivered file.
 type progress struct {
 	Integration schemas.Integration
-	Exports     []linkedExport
-	Path        string // of the integration's page
-	Base        string // of the organization's pages
+	Exports     []exportRow
+	Stored      map[uuid.UUID]bool // exports that have delivered an object
+	Path        string             // of the integration's page
+	Base        string             // of the organization's pages
 }
-
-// linkedExport is a scheduled export that is linked to an integration.
-type linkedExport struct {
-	service.ExportView
-	Last *service.RunView // nil: none yet
-	Next *time.Time       // nil: none comes by itself
-}
-
-// delivered tells whether a run of the export has delivered.
-func (e linkedExport) delivered() bool { return e.DeliveredSeq >= e.StartSeq }
 
 // setupStep is one thing between an integration and its first delivered file.
 type setupStep struct {
@@ -34,7 +26,7 @@ type setupStep struct {
 	State stepState
 	Text  string // what happens, or what to do
 	News  string // what is so just now; "" is nothing
-	Found string // what the last try has found; "" is nothing
+	Found string // why that is so; "" is nothing
 	Links []stepLink
 }
 
@@ -60,8 +52,8 @@ func setupSteps(p progress, now time.Time) []setupStep {
 	steps := []setupStep{
 		{ID: "created", Title: "Created", State: stepDone, Text: "Auditferry knows where your audit log is to go."},
 		p.credentialsStep(),
-		p.accessStep(now),
-		p.verifiedStep(now),
+		p.accessStep(),
+		p.verifiedStep(),
 		p.scheduledStep(),
 		p.deliveredStep(now),
 	}
@@ -92,45 +84,41 @@ func (p progress) credentialsStep() setupStep {
 	step := setupStep{ID: "credentials-ready", Title: "Credentials ready", State: stepDone, Text: "You have what your cloud needs to know to let Auditferry in."}
 	if p.Integration.Status == schemas.IntegrationProvisioning {
 		step.State = ""
-		step.Text = "They are being prepared, which takes a few seconds. You need not do anything; a mail tells you, too."
+		step.Text = "They are being prepared, which takes a few seconds. You need not do anything."
 		if p.Integration.Provisioner == schemas.ProvisionerExternal {
-			step.Text = "The operators of the service prepare them. You need not do anything; a mail tells you when they are ready."
+			step.Text = "The operators of the service prepare them. You need not do anything."
 		}
 	}
 	return step
 }
 
-func (p progress) accessStep(now time.Time) setupStep {
+func (p progress) accessStep() setupStep {
 	step := setupStep{ID: "access-granted", Title: "Access granted", Text: "Your cloud lets Auditferry write to the destination."}
 	if admitted(p.Integration) {
 		step.State = stepDone
 		return step
 	}
 	step.Text = "Grant access in your cloud: open the credentials, and follow the steps beside them. It is tried again by itself until it works."
-	step.Links = []stepLink{{Title: "View credentials", Path: p.Path + "/credentials"}}
-	switch {
-	case p.Integration.Access == schemas.AccessDenied:
-		step.Text = "Your cloud does not let Auditferry write to the destination."
-	case p.Integration.Cloud == schemas.Azure:
-		step.Text += " " + patience[schemas.Azure]
+	if p.Integration.Access == schemas.AccessDenied {
+		step.Text = "Your cloud does not let Auditferry write to the destination. The access check below says why, and what to do."
 	}
-	step.News, step.Found = p.accessNews(now)
+	step.Links = []stepLink{{Title: "View credentials", Path: p.Path + "/credentials"}}
 	return step
 }
 
-func (p progress) verifiedStep(now time.Time) setupStep {
+func (p progress) verifiedStep() setupStep {
 	i := p.Integration
-	step := setupStep{ID: "verified", Title: "Verified", Text: "A full access check has succeeded. Should a delivery find access lost, it is checked again, and a mail tells you."}
+	step := setupStep{ID: "verified", Title: "Verified", Text: "A full access check has succeeded. Should a delivery find access lost, it is checked again."}
 	switch {
 	case verified(i):
-		step.State, step.News = stepDone, warnings(i.Report)
+		step.State = stepDone
 	case i.Ownership.State == schemas.OwnershipWaiting:
 		step.Text = "Several organizations are served with the same identity, so show that this destination is yours: open the object in your storage that Auditferry has put there, and hand in the code that it holds."
 		step.Links = []stepLink{{Title: "Hand in the code", Path: p.Path + "/ownership", Dialog: true, Command: true}}
 	default:
 		step.Text = "Auditferry tries out everything that exports need, step by step. You see it below."
-		if admitted(i) {
-			step.News, step.Found = p.accessNews(now)
+		if i.Access == schemas.AccessDenied {
+			step.Text = "Not everything that exports need works. The access check below says what is missing, and what to do."
 		}
 	}
 	return step
@@ -140,7 +128,7 @@ func (p progress) scheduledStep() setupStep {
 	step := setupStep{ID: "scheduled", Title: "First export scheduled"}
 	if len(p.Exports) > 0 {
 		step.Text = plural(len(p.Exports), "scheduled export") + " linked to this integration."
-		if slices.ContainsFunc(p.Exports, func(e linkedExport) bool { return e.State == schemas.ExportActive }) {
+		if slices.ContainsFunc(p.Exports, func(e exportRow) bool { return e.State == schemas.ExportActive }) {
 			step.State = stepDone
 			return step
 		}
@@ -160,7 +148,7 @@ func (p progress) deliveredStep(now time.Time) setupStep {
 	}
 	export := p.Exports[0]
 	for _, e := range p.Exports {
-		if e.delivered() {
+		if p.Stored[e.ID] {
 			step.State, export = stepDone, e
 			break
 		}
@@ -178,12 +166,16 @@ func (p progress) deliveredStep(now time.Time) setupStep {
 }
 
 // firstDelivery says what an export that has not delivered yet waits for.
-func firstDelivery(e linkedExport, now time.Time) (news, found string) {
+func firstDelivery(e exportRow, now time.Time) (news, found string) {
 	switch {
 	case e.Last != nil && e.Last.Status == schemas.RunRunning:
 		return "A run is under way.", ""
 	case e.Last != nil && e.Last.Status == schemas.RunFailed:
 		return "The last run has failed." + nextRun(e, now), e.Last.Error
+	case e.settled() && e.Filter.IsZero():
+		return "All events up to number " + count(e.DeliveredSeq) + " had expired before they could be delivered." + nextRun(e, now), ""
+	case e.settled():
+		return "Delivered up to number " + count(e.DeliveredSeq) + "; the filter left everything out so far." + nextRun(e, now), ""
 	case e.Undelivered == nil:
 		return "Nothing waits to be delivered: the first file comes after the first event." + nextRun(e, now), ""
 	default:
@@ -191,7 +183,7 @@ func firstDelivery(e linkedExport, now time.Time) (news, found string) {
 	}
 }
 
-func nextRun(e linkedExport, now time.Time) string {
+func nextRun(e exportRow, now time.Time) string {
 	if e.Next == nil {
 		return ""
 	}
@@ -231,46 +223,7 @@ func newestReport(i schemas.Integration) *schemas.AccessReport {
 	return i.Report
 }
 
-// accessNews says how the access check goes.
-func (p progress) accessNews(now time.Time) (news, found string) {
-	report := newestReport(p.Integration)
-	if report != nil {
-		failure, _ := report.Failure()
-		found = strings.TrimSpace(failure.Explanation + " " + failure.Fix)
-	}
-	switch {
-	case p.Integration.Access == schemas.AccessDenied:
-		return accessHopeless, found
-	case report == nil:
-		return "The first try is under way.", ""
-	default:
-		return "Not yet, " + nextTry(report, now) + ".", found
-	}
-}
-
-const accessHopeless = "It does not work as things are, and is not tried again by itself. Correct it, then check again."
-
-// nextTry says when a destination is probed again.
-func nextTry(report *schemas.AccessReport, now time.Time) string {
-	if report.NextTryAt == nil {
-		return "and no further try comes by itself"
-	}
-	if !report.NextTryAt.After(now) {
-		return "next try under way"
-	}
-	return "next try " + until(report.NextTryAt, now)
-}
-
-// warnings are what is not as asked for though exports work; "" if nothing.
-func warnings(report *schemas.AccessReport) string {
-	if report == nil {
-		return ""
-	}
-	var told []string
-	for _, step := range report.Steps {
-		if step.Status == schemas.StepWarning {
-			told = append(told, step.Explanation)
-		}
-	}
-	return strings.Join(told, " ")
+// warned tells whether something is not as asked for though exports work.
+func warned(report *schemas.AccessReport) bool {
+	return report != nil && slices.ContainsFunc(report.Steps, func(step schemas.AccessStep) bool { return step.Status == schemas.StepWarning })
 }

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -37,9 +38,9 @@ func active(steps ...schemas.AccessStep) schemas.Integration {
 	}
 }
 
-func exportOf(state schemas.ExportState, delivered int64, last *schemas.Run, next *time.Time) linkedExport {
-	e := linkedExport{Next: next, ExportView: service.ExportView{
-		Export: schemas.Export{Name: "Hourly", State: state, StartSeq: 1, DeliveredSeq: delivered},
+func exportOf(state schemas.ExportState, delivered int64, last *schemas.Run, next *time.Time) exportRow {
+	e := exportRow{Next: next, ExportView: service.ExportView{
+		Export: schemas.Export{ID: uuid.New(), Name: "Hourly", State: state, StartSeq: 1, DeliveredSeq: delivered},
 	}}
 	if last != nil {
 		e.Last = &service.RunView{Run: *last}
@@ -63,7 +64,8 @@ func TestSetupSteps(t *testing.T) {
 
 	for name, c := range map[string]struct {
 		integration schemas.Integration
-		exports     []linkedExport
+		exports     []exportRow
+		empty       bool // they have stored nothing
 		states      []stepState
 		news, found string // of the step that is now
 		link        string
@@ -75,22 +77,22 @@ func TestSetupSteps(t *testing.T) {
 		"credentials there, nothing tried": {
 			integration: schemas.Integration{Status: schemas.IntegrationAwaitingAccess, Access: schemas.AccessChecking},
 			states:      []stepState{done, done, now, later, later, later},
-			news:        "The first try is under way.", link: "View credentials",
+			link:        "View credentials",
 		},
 		"not let in yet": {
 			integration: waitingFor(schemas.StepWrite, schemas.StepFailed),
 			states:      []stepState{done, done, now, later, later, later},
-			news:        "Not yet, next try in 1 minute 30 seconds.", found: "It may not. Let it.", link: "View credentials",
+			link:        "View credentials",
 		},
 		"given up": {
 			integration: denied,
 			states:      []stepState{done, done, now, later, later, later},
-			news:        accessHopeless, found: "It may not. Let it.", link: "View credentials",
+			link:        "View credentials",
 		},
 		"the old destination's report says nothing of the new one": {
 			integration: moved,
 			states:      []stepState{done, done, now, later, later, later},
-			news:        "The first try is under way.", link: "View credentials",
+			link:        "View credentials",
 		},
 		"may write but not list": {
 			integration: func() schemas.Integration {
@@ -99,7 +101,6 @@ func TestSetupSteps(t *testing.T) {
 				return i
 			}(),
 			states: []stepState{done, done, done, now, later, later},
-			news:   "Not yet, next try in 1 minute 30 seconds.", found: "It may not list.",
 		},
 		"ownership is to be shown": {
 			integration: challenged,
@@ -112,38 +113,56 @@ func TestSetupSteps(t *testing.T) {
 			link:        "Schedule an export",
 		},
 		"scheduled": {
-			integration: active(), exports: []linkedExport{exportOf(schemas.ExportActive, 0, nil, &soon)},
+			integration: active(), exports: []exportRow{exportOf(schemas.ExportActive, 0, nil, &soon)},
 			states: []stepState{done, done, done, done, done, now},
 			news:   "Nothing waits to be delivered: the first file comes after the first event. The next run comes in 1 minute.", link: "Hourly",
 		},
 		"first run has failed": {
-			integration: active(), exports: []linkedExport{exportOf(schemas.ExportActive, 0, &schemas.Run{Status: schemas.RunFailed, Error: "The bucket is gone."}, &soon)},
+			integration: active(), exports: []exportRow{exportOf(schemas.ExportActive, 0, &schemas.Run{Status: schemas.RunFailed, Error: "The bucket is gone."}, &soon)},
 			states: []stepState{done, done, done, done, done, now},
 			news:   "The last run has failed. The next run comes in 1 minute.", found: "The bucket is gone.", link: "Hourly",
 		},
 		"paused before its first run": {
-			integration: active(), exports: []linkedExport{exportOf(schemas.ExportPaused, 0, nil, nil)},
+			integration: active(), exports: []exportRow{exportOf(schemas.ExportPaused, 0, nil, nil)},
 			states: []stepState{done, done, done, done, now, later},
 			news:   "Nothing is delivered while all of them are paused: resume one.", link: "Hourly",
 		},
 		"paused after deliveries": {
-			integration: active(), exports: []linkedExport{exportOf(schemas.ExportPaused, 7, nil, nil)},
+			integration: active(), exports: []exportRow{exportOf(schemas.ExportPaused, 7, nil, nil)},
 			states: []stepState{done, done, done, done, now, done},
 			news:   "Nothing is delivered while all of them are paused: resume one.", link: "Hourly",
 		},
 		"delivered": {
-			integration: active(), exports: []linkedExport{exportOf(schemas.ExportPaused, 0, nil, nil), exportOf(schemas.ExportActive, 7, nil, &soon)},
+			integration: active(), exports: []exportRow{exportOf(schemas.ExportPaused, 0, nil, nil), exportOf(schemas.ExportActive, 7, nil, &soon)},
 			states: []stepState{done, done, done, done, done, done},
 		},
+		"all left out by the filter": {
+			integration: active(), empty: true, exports: []exportRow{func() exportRow {
+				e := exportOf(schemas.ExportActive, 1200, nil, &soon)
+				e.Filter.Actions = []string{"rare.*"}
+				return e
+			}()},
+			states: []stepState{done, done, done, done, done, now},
+			news:   "Delivered up to number 1,200; the filter left everything out so far. The next run comes in 1 minute.", link: "Hourly",
+		},
+		"all expired": {
+			integration: active(), empty: true, exports: []exportRow{exportOf(schemas.ExportActive, 1200, nil, &soon)},
+			states: []stepState{done, done, done, done, done, now},
+			news:   "All events up to number 1,200 had expired before they could be delivered. The next run comes in 1 minute.", link: "Hourly",
+		},
 		"access lost after deliveries": {
-			integration: lost, exports: []linkedExport{exportOf(schemas.ExportActive, 7, nil, &soon)},
+			integration: lost, exports: []exportRow{exportOf(schemas.ExportActive, 7, nil, &soon)},
 			states: []stepState{done, done, now, later, done, done},
-			news:   accessHopeless, found: "It may not. Let it.", link: "View credentials",
+			link:   "View credentials",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			steps := setupSteps(progress{Integration: c.integration, Exports: c.exports, Path: "/orgs/1/integrations/2", Base: "/orgs/1"}, testNow)
+			stored := make(map[uuid.UUID]bool)
+			for _, e := range c.exports {
+				stored[e.ID] = e.settled() && !c.empty
+			}
+			steps := setupSteps(progress{c.integration, c.exports, stored, "/orgs/1/integrations/2", "/orgs/1"}, testNow)
 			var states []stepState
 			var turn setupStep
 			for _, step := range steps {
@@ -169,12 +188,20 @@ func TestSetupSteps(t *testing.T) {
 	}
 }
 
-func TestVerifiedStepNamesWarnings(t *testing.T) {
+// What the access check has found stands in its card, and there alone.
+func TestStepsLeaveExplanationsToTheAccessCheck(t *testing.T) {
 	t.Parallel()
-	i := active(schemas.AccessStep{Name: schemas.StepDelete, Status: schemas.StepWarning, Explanation: "The marker stays."})
-	steps := setupSteps(progress{Integration: i}, testNow)
-	require.Equal(t, "The marker stays.", steps[3].News)
-	require.Equal(t, "warn", accessOf(i, "", testNow).Tone)
+	denied := waitingFor(schemas.StepWrite, schemas.StepFailed)
+	denied.Access, denied.Report.NextTryAt = schemas.AccessDenied, nil
+	warned := active(schemas.AccessStep{Name: schemas.StepDelete, Status: schemas.StepWarning, Explanation: "It may not."})
+	for _, i := range []schemas.Integration{waitingFor(schemas.StepWrite, schemas.StepFailed), denied, warned} {
+		i.Cloud = schemas.Azure
+		body := integrationBody{Integration: i, Access: accessOf(i, nil, "", testNow), Steps: setupSteps(progress{Integration: i}, testNow)}
+		shown := bodyOf(t, frame{page: &page{Template: "integration", Body: body}, Zone: zone{time.UTC}})
+		require.Equal(t, 1, strings.Count(shown, "It may not."))
+		require.LessOrEqual(t, strings.Count(shown, "45 minutes"), 1)
+	}
+	require.Equal(t, "warn", accessOf(warned, nil, "", testNow).Tone)
 }
 
 func TestAccessHeadline(t *testing.T) {
@@ -185,16 +212,16 @@ func TestAccessHeadline(t *testing.T) {
 	deleted := active()
 	deleted.Status = schemas.IntegrationDeleted
 
-	view := accessOf(waiting, "", testNow)
+	view := accessOf(waiting, nil, "", testNow)
 	require.Equal(t, "Not yet: next try in 1 minute 30 seconds.", view.Headline)
 	require.Contains(t, view.Hint, "45 minutes", "Azure's long wait is told of")
 	require.Equal(t, "Not yet", view.Steps[1].Shown.Text, "a step that is tried again has not failed for good")
 	require.True(t, view.Checkable)
 
-	require.Equal(t, "Not yet: next try under way.", accessOf(due, "", testNow).Headline)
-	require.Equal(t, "good", accessOf(active(), "", testNow).Tone)
-	require.False(t, accessOf(deleted, "", testNow).Checkable)
-	require.Nil(t, accessOf(deleted, "", testNow).Report)
+	require.Equal(t, "Not yet: next try under way.", accessOf(due, nil, "", testNow).Headline)
+	require.Equal(t, "good", accessOf(active(), nil, "", testNow).Tone)
+	require.False(t, accessOf(deleted, nil, "", testNow).Checkable)
+	require.Nil(t, accessOf(deleted, nil, "", testNow).Report)
 }
 
 // A new owner may be accepted only where the bucket had another one, and only
@@ -203,11 +230,11 @@ func TestOwnerMoved(t *testing.T) {
 	t.Parallel()
 	i := waitingFor(schemas.StepOwner, schemas.StepFailed)
 	i.Cloud = schemas.GCP
-	require.False(t, accessOf(i, "", testNow).OwnerMoved, "a permission is lacking, no more")
-	i.Report.Steps[1].Code = ownerChanged
-	require.True(t, accessOf(i, "", testNow).OwnerMoved)
+	require.False(t, accessOf(i, nil, "", testNow).OwnerMoved, "a permission is lacking, no more")
+	i.Report.Steps[1].Code = schemas.CodeOwnerChanged
+	require.True(t, accessOf(i, nil, "", testNow).OwnerMoved)
 	i.Cloud = schemas.AWS
-	require.False(t, accessOf(i, "", testNow).OwnerMoved)
+	require.False(t, accessOf(i, nil, "", testNow).OwnerMoved)
 }
 
 func TestNamedValues(t *testing.T) {
@@ -245,6 +272,8 @@ func TestOperationDetail(t *testing.T) {
 	require.Equal(t, "To s3://bucket/new/.", operationDetail(op))
 	op.Outcome = schemas.OperationOutcome{PreviousDestination: from, ExportsPaused: 2}
 	require.Equal(t, "From s3://bucket/old/ to s3://bucket/new/. 2 linked exports paused.", operationDetail(op))
+	op.Error = "The bucket is gone."
+	require.Equal(t, "From s3://bucket/old/ to s3://bucket/new/. 2 linked exports paused. The bucket is gone.", operationDetail(op))
 	require.Empty(t, operationDetail(schemas.Operation{}))
 }
 
@@ -264,10 +293,10 @@ func bodyOf(t *testing.T, f frame) string {
 func TestIntegrationPageOfViewers(t *testing.T) {
 	t.Parallel()
 	i := waitingFor(schemas.StepOwner, schemas.StepFailed)
-	i.Cloud, i.Report.Steps[1].Code = schemas.GCP, ownerChanged
+	i.Cloud, i.Report.Steps[1].Code = schemas.GCP, schemas.CodeOwnerChanged
 	path := "/orgs/1/integrations/2"
 	body := integrationBody{
-		Integration: i, Path: path, Access: accessOf(i, path, testNow), Workflow: "integration%2F2",
+		Integration: i, Path: path, Access: accessOf(i, nil, path, testNow),
 		Steps:      setupSteps(progress{Integration: i, Path: path, Base: "/orgs/1"}, testNow),
 		Operations: []operationRow{{Operation: schemas.Operation{Kind: schemas.OpCreateIntegration, RequestedBy: "Ada", Status: schemas.OperationSucceeded}}},
 	}
@@ -288,17 +317,32 @@ func TestIntegrationPageOfViewers(t *testing.T) {
 		require.Contains(t, admin, command)
 	}
 	require.Contains(t, admin, "Accept the new owner")
-	require.Contains(t, admin, `href="https://temporal.example/namespaces/default/workflows/integration%2F2"`)
+	require.Contains(t, admin, `href="https://temporal.example/namespaces/default/workflows/`+url.PathEscape(schemas.IntegrationWorkflowID(i.ID))+`"`)
+}
 
-	f.Body = func() integrationBody {
-		b := body
-		b.Integration.Status = schemas.IntegrationDeleted
-		b.Access, b.Steps = accessOf(b.Integration, path, testNow), nil
-		return b
-	}()
-	gone := bodyOf(t, f)
-	for _, command := range commands {
-		require.NotContains(t, gone, command, "one that is deleted takes no commands")
+// Of an integration that is deleted, or being deleted, the page says what has
+// become of it, and nothing of what would have to be done.
+func TestPageOfADeletedIntegration(t *testing.T) {
+	t.Parallel()
+	deleted := active()
+	deleted.Status, deleted.DeletedAt = schemas.IntegrationDeleted, &testNow
+	deleted.Grant.RoleARN = "arn:aws:iam::123456789012:role/archive"
+	deleting := deleted
+	deleting.Status, deleting.DeletedAt = schemas.IntegrationDeleting, nil
+	for said, i := range map[string]schemas.Integration{"This integration has been deleted.": deleted, "This integration is being deleted.": deleting} {
+		operations := operationRows([]schemas.Operation{
+			{Kind: schemas.OpDeleteIntegration, Status: schemas.OperationRunning, RequestedBy: "Ada"}, {Kind: schemas.OpCreateIntegration, RequestedBy: "Bob"},
+		})
+		body := integrationBody{
+			Integration: i, Path: "/orgs/1/integrations/2", Operations: operations, DeletedBy: deletedBy(operations),
+			Exports: []exportRow{exportOf(schemas.ExportDeleted, 7, nil, nil)},
+		}
+		shown := bodyOf(t, frame{page: &page{Template: "integration", Title: "Archive", Body: body}, Base: "/orgs/1", Zone: zone{time.UTC}, Admin: true})
+		for _, kept := range []string{said, "Archive", "Ada", "Bob", "Hourly", "Linked scheduled exports"} {
+			require.Contains(t, shown, kept)
+		}
+		for _, gone := range []string{"<form", "/edit", "/delete", "/credentials", "exports/new", "What to do now", "Access", "Not checked yet", "Role ARN", "Next run"} {
+			require.NotContains(t, shown, gone)
+		}
 	}
-	require.Contains(t, gone, "This integration has been deleted.")
 }

@@ -83,9 +83,9 @@ func notProvisioned(integration schemas.Integration) error {
 	return conflict("The integration has no credentials yet. A mail goes to the organization's notice_emails when they are ready.")
 }
 
-// LinkedExports lists the exports that are linked to an integration and not
-// deleted. Admins and viewers may.
-func (s *Service) LinkedExports(ctx context.Context, caller Caller, id uuid.UUID) ([]ExportView, error) {
+// LinkedExports lists the exports that are linked to an integration. Admins and
+// viewers may.
+func (s *Service) LinkedExports(ctx context.Context, caller Caller, id uuid.UUID, includeDeleted bool) ([]ExportView, error) {
 	org, err := caller.reader()
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (s *Service) LinkedExports(ctx context.Context, caller Caller, id uuid.UUID
 		if _, err := tx.Integration(ctx, id); err != nil {
 			return nil, missing(err, "integration", id)
 		}
-		exports, err := tx.LinkedExports(ctx, id)
+		exports, err := tx.LinkedExports(ctx, id, includeDeleted)
 		if err != nil {
 			return nil, err
 		}

@@ -29,3 +29,21 @@ func (s *Service) LastRuns(ctx context.Context, caller Caller, exports []uuid.UU
 		return last, err
 	})
 }
+
+// StoredExports tells which of the exports have delivered an object; those of
+// backfills do not count. Exports whose events have all been left out, or are
+// not the caller's organization's, are not among them. Admins and viewers may.
+func (s *Service) StoredExports(ctx context.Context, caller Caller, exports []uuid.UUID) (map[uuid.UUID]bool, error) {
+	org, err := caller.reader()
+	if err != nil {
+		return nil, err
+	}
+	return inOrg(ctx, s, org, func(tx *postgres.Tx) (map[uuid.UUID]bool, error) {
+		ids, err := tx.StoredExports(ctx, exports)
+		stored := make(map[uuid.UUID]bool, len(ids))
+		for _, id := range ids {
+			stored[id] = true
+		}
+		return stored, err
+	})
+}

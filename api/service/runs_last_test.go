@@ -35,3 +35,22 @@ func TestLastRuns(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, last)
 }
+
+func TestStoredExports(t *testing.T) {
+	t.Parallel()
+	b := setup(t, ignore, nil)
+	export := b.addRuns(t, 1)
+	stored := func(caller service.Caller) map[uuid.UUID]bool {
+		found, err := b.StoredExports(t.Context(), caller, []uuid.UUID{export})
+		require.NoError(t, err)
+		return found
+	}
+	require.Empty(t, stored(b.admin), "its run has failed")
+	b.asOwner(t, `SET auditferry.scope = 'operator'; UPDATE export_run SET status = 'succeeded', objects = 1`)
+	require.Equal(t, map[uuid.UUID]bool{export: true}, stored(b.admin))
+	require.Empty(t, stored(b.elsewhere(t).admin), "Invariant 6")
+	product := b.admin
+	product.Role = schemas.RoleIngest
+	_, err := b.StoredExports(t.Context(), product, []uuid.UUID{export})
+	requireKind(t, service.Forbidden, err)
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -128,6 +129,59 @@ func TestDialogByKeyboard(t *testing.T) {
 	ada.sees("Create storage integration")
 }
 
+// The guide beside Add follows what is typed, and an answer that comes late does
+// not take the place of a newer one.
+func TestGuideFollowsWhatIsTyped(t *testing.T) {
+	o := begin(t)
+	ada := o.as("ada", browser.Look{})
+	ada.visit(o.path("audit-logging", "add"))
+	ada.click("What you need in your cloud")
+	ada.sees("arn:aws:s3:::your-bucket/your-folder/*")
+	ada.must(ada.Do(chromedp.Evaluate[chromedp.Void](`{
+		const [fetchNow, textNow] = [window.fetch, Response.prototype.text];
+		let asked = 0;
+		window.read = 0;
+		window.fetch = async (...request) => {
+			const first = asked++ === 0;
+			const answer = await fetchNow(...request);
+			if (first) await new Promise((release) => { window.release = release; });
+			return answer;
+		};
+		Response.prototype.text = function () {
+			const text = textNow.call(this);
+			text.catch(() => {}).then(() => setTimeout(() => { window.read++; }));
+			return text;
+		};
+	}`)))
+	ada.fill("Destination", "s3://older/audit/")
+	ada.must(ada.Until("window.release", "the first answer to be held back"))
+	ada.fill("Destination", "s3://newer/audit/")
+	ada.sees("arn:aws:s3:::newer/audit/*")
+	ada.must(ada.Do(chromedp.Evaluate[chromedp.Void]("window.release()")))
+	ada.must(ada.Until("window.read === 2", "the first answer to be read"))
+	ada.sees("arn:aws:s3:::newer/audit/*")
+	ada.choose("Azure")
+	ada.sees("Storage Blob Data Contributor")
+	ada.seesNo("arn:aws:s3")
+}
+
+// Those who hear a page are told that something has been copied, over a dialog
+// too, and by the name of its button what.
+func TestCopyingIsAnnounced(t *testing.T) {
+	o := begin(t)
+	ada := o.as("ada", browser.Look{})
+	integration := o.integrated(schemas.AWS, "Archive", "one")
+	announced := "[...document.querySelectorAll(`${document.querySelector('dialog[open]') ? 'dialog ' : ''}[role=status]`)].some((el) => el.textContent === 'Copied')"
+	ada.visit(o.path("integrations", integration.String(), "credentials"))
+	ada.click("Copy External ID")
+	ada.must(ada.Until(announced, "the copying to be announced"))
+	ada.visit(o.path("audit-logging"))
+	ada.click("Add")
+	ada.click("What you need in your cloud")
+	ada.click("Copy what step 3 asks for")
+	ada.must(ada.Until(announced, "the copying to be announced in the dialog"))
+}
+
 // Editing the destination pauses the linked exports, or takes them along.
 func TestEditDestination(t *testing.T) {
 	o := begin(t)
@@ -141,6 +195,7 @@ func TestEditDestination(t *testing.T) {
 	value, err := ada.Value("Destination")
 	ada.must(err)
 	require.Equal(t, o.clouds.Destination(schemas.AWS, "one").URL(), value)
+	ada.sees("a confirmation goes by mail to admins@" + o.name + ".example.")
 	ada.fill("Destination", "gs://"+o.name+"-audit/two/")
 	ada.click("Save")
 	ada.wrong(map[string]string{"Destination": ""})
@@ -180,7 +235,7 @@ func TestDeleteIntegration(t *testing.T) {
 			export := o.exporting(integration, "Everything")
 			ada.visit(o.path("integrations", integration.String()))
 			ada.click("Delete integration")
-			ada.sees("cannot be undone")
+			ada.sees("cannot be undone", "a confirmation goes by mail to admins@"+o.name+".example.")
 			if noScripts {
 				ada.fill("Type the integration’s name to confirm", "archive")
 				ada.click("Delete integration")
@@ -197,6 +252,8 @@ func TestDeleteIntegration(t *testing.T) {
 			ada.click("Show deleted integrations too")
 			ada.click("Archive")
 			ada.sees("This integration has been deleted.")
+			ada.seesNo("What to do now")
+			ada.in("Everything").sees("Deleted")
 			ada.in("Delete integration").sees("Ada", "Done")
 			commands, err := ada.Commands()
 			ada.must(err)

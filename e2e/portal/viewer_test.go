@@ -137,6 +137,21 @@ func TestViewerIsRefused(t *testing.T) {
 			t.Errorf("POST %s answers %d", path, reply.Status)
 		}
 	}
+	for _, path := range []string{
+		at("audit-logging", "add"), at("integrations", integration.String(), "edit"),
+		at("integrations", integration.String(), "delete"), at("integrations", integration.String(), "ownership"),
+	} {
+		reply, err := vic.Fetch(http.MethodGet, path, nil)
+		vic.must(err)
+		require.Equal(t, http.StatusForbidden, reply.Status, path)
+		require.Contains(t, reply.Body, "its admins give commands", path)
+		for _, from := range []string{at("audit-logging"), at("integrations", integration.String()), at("integrations", integration.String(), "credentials")} {
+			vic.visit(from)
+			links, err := vic.Links()
+			vic.must(err)
+			require.NotContains(t, links, path, from)
+		}
+	}
 	now, err := o.admin.ReadExport(o.ctx, export)
 	vic.must(err)
 	require.Equal(t, schemas.ExportActive, now.State)

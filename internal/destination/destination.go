@@ -30,7 +30,7 @@ type Destination interface {
 	// schemas.KindConflict. The key is the full one in the bucket, the
 	// destination's prefix included; a key outside of it is KindInvalid. A
 	// bucket of another owner than the target names is KindDenied with
-	// CodeOwnerChanged, or CodeOwnerMismatch where none is pinned yet.
+	// schemas.CodeOwnerChanged, or CodeOwnerMismatch where none is pinned yet.
 	//
 	// The body is read from its beginning, perhaps several times, and not any
 	// more after Put has returned. When reading it fails, that failure is
@@ -59,12 +59,11 @@ type Challenge struct {
 	Content []byte // nil: it lies there already
 }
 
-// The codes that are this package's own. All come with KindDenied but
-// CodeUnknownApp, which is the operators' matter and KindUnavailable.
+// The codes that are this package's own, beside schemas.CodeOwnerChanged. All
+// come with KindDenied but CodeUnknownApp, which is the operators' matter and KindUnavailable.
 const (
 	CodeExternalIDNotRequired = "ExternalIDNotRequired" // the role lets in whoever knows its name
 	CodeOwnerMismatch         = "BucketOwnerMismatch"   // the bucket is not of the account that it has to be of
-	CodeOwnerChanged          = "BucketOwnerChanged"    // the bucket is not of the owner that was pinned
 	CodeOwnershipOpen         = "OwnershipNotProven"    // the challenge has not been read back yet
 	CodeChallengeGone         = "ChallengeGone"         // the challenge is not where it was written
 	CodeUnknownApp            = "UnknownApp"            // the service has no secret for the Azure app

@@ -31,7 +31,7 @@ var awsRows = []row{
 		fix:         "If the bucket is yours, update the destination and name the account that the bucket is in as the bucket owner. If it is not, correct the destination.",
 	},
 	{
-		codes: []string{CodeOwnerChanged}, kind: schemas.KindDenied,
+		codes: []string{schemas.CodeOwnerChanged}, kind: schemas.KindDenied,
 		explanation: "The bucket {bucket} belongs to another AWS account than {owner}, which it was in when access was first granted, so nothing is written to it.",
 		fix:         "If that is right, update the destination and name the account that the bucket is in now as the bucket owner. If it is not, correct the destination.",
 	},

@@ -55,7 +55,7 @@ func TestAWSExplanations(t *testing.T) {
 	found := func(step schemas.Step, code string, behaves cloud, tells, fix string) explained {
 		return explained{step: step, refusal: refusal{code: code}, kind: denied, tells: tells, fix: fix, cloud: behaves}
 	}
-	sold := found(owner, destination.CodeOwnerChanged, foreign(), "another AWS account than 111122223333", "in now as the bucket owner")
+	sold := found(owner, schemas.CodeOwnerChanged, foreign(), "another AWS account than 111122223333", "in now as the bucket owner")
 	sold.change = func(target *destination.Target) { target.Owner = "111122223333" }
 	named := found(owner, destination.CodeOwnerMismatch, foreign(), "not in the AWS account 444455556666", "update the destination")
 	named.change = func(target *destination.Target) { target.Grant.BucketOwner = "444455556666" }

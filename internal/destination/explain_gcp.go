@@ -18,7 +18,7 @@ const perimeterFix = "Add an ingress rule to the perimeter that allows the servi
 // https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken
 var gcpRows = []row{
 	{
-		codes: []string{CodeOwnerChanged}, kind: schemas.KindDenied,
+		codes: []string{schemas.CodeOwnerChanged}, kind: schemas.KindDenied,
 		explanation: "The bucket {bucket} belongs to another project than the one with the number {owner}, which it was in when access was first granted, so nothing is written to it.",
 		fix:         changed,
 	},

@@ -30,7 +30,7 @@ func TestGCPExplanations(t *testing.T) {
 	invalid, missing := schemas.KindInvalid, schemas.KindNotFound
 	mayNotImpersonate := "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."
 
-	moved := at(owner, 0, destination.CodeOwnerChanged, "", denied, "another project than the one with the number 4711", "accept the new owner")
+	moved := at(owner, 0, schemas.CodeOwnerChanged, "", denied, "another project than the one with the number 4711", "accept the new owner")
 	moved.cloud = gcpCloud(grantAll)
 	moved.change = func(target *destination.Target) { target.Owner = "4711" }
 

@@ -154,7 +154,7 @@ func (d *gcsDriver) lookUpOwner(ctx context.Context) error {
 	}
 	number := strconv.FormatUint(bucket.ProjectNumber, 10)
 	if d.target.Owner != "" && d.target.Owner != number {
-		return &finding{code: CodeOwnerChanged}
+		return &finding{code: schemas.CodeOwnerChanged}
 	}
 	d.confirmed = number
 	return nil

@@ -124,6 +124,6 @@ func TestGCSLooksTheOwnerUpOnce(t *testing.T) {
 	require.NoError(t, l.clouds.SetBucketProject(at.Bucket, "200000000002"))
 	d = open(l.opener(t, &flaky{}, nil), pinned(gcpTarget(at), cloudsim.DefaultBucketProject))(t)
 	err := d.Put(t.Context(), at.Key("late"), destinationtest.NewObject([]byte("x")))
-	require.Equal(t, destination.CodeOwnerChanged, destination.CodeOf(err), "%v", err)
+	require.Equal(t, schemas.CodeOwnerChanged, destination.CodeOf(err), "%v", err)
 	require.Len(t, l.keys(at)(t), 5)
 }

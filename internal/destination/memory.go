@@ -218,7 +218,7 @@ func (d *memoryDriver) act(op string, act func(map[string]memoryObject) error) e
 		return &refusal{verdict{kind: schemas.KindNotFound, code: "NoSuchBucket"}}
 	}
 	if owner := d.cloud.ownerOf(d.at); d.expected != "" && d.expected != owner {
-		return &refusal{verdict{kind: schemas.KindDenied, code: CodeOwnerChanged, explanation: "The bucket is " + owner + "'s.", fix: changed}}
+		return &refusal{verdict{kind: schemas.KindDenied, code: schemas.CodeOwnerChanged, explanation: "The bucket is " + owner + "'s.", fix: changed}}
 	}
 	return act(bucket)
 }

@@ -71,7 +71,7 @@ func (d *s3Driver) checkOwner(ctx context.Context) error {
 	case err == nil && d.target.Owner == "":
 		return &finding{CodeOwnerMismatch, refused}
 	case err == nil:
-		return &finding{CodeOwnerChanged, refused}
+		return &finding{schemas.CodeOwnerChanged, refused}
 	case deniedByS3(err):
 		return &untold{refused}
 	default:

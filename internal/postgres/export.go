@@ -59,11 +59,10 @@ func (t *Tx) Exports(ctx context.Context, after uuid.UUID, limit int, includeDel
 		t.org, after, limit, includeDeleted)
 }
 
-// LinkedExports lists the exports of an integration that are not deleted, by
-// ID.
-func (t *Tx) LinkedExports(ctx context.Context, integration uuid.UUID) ([]schemas.Export, error) {
+// LinkedExports lists the exports of an integration by ID.
+func (t *Tx) LinkedExports(ctx context.Context, integration uuid.UUID, includeDeleted bool) ([]schemas.Export, error) {
 	return queryAll(ctx, t, "list linked exports", scanExport, selectExport+`
-		WHERE integration_id = $1 AND state <> 'deleted' ORDER BY id`, integration)
+		WHERE integration_id = $1 AND ($2 OR state <> 'deleted') ORDER BY id`, integration, includeDeleted)
 }
 
 const updateExport = `

@@ -102,9 +102,12 @@ func TestExportNames(t *testing.T) {
 	require.NoError(t, insert("daily", "another"))
 
 	b.in(func(tx *postgres.Tx) {
-		linked, err := tx.LinkedExports(ctx, integration.ID)
+		linked, err := tx.LinkedExports(ctx, integration.ID, false)
 		require.NoError(t, err)
 		require.Len(t, linked, 2)
+		linked, err = tx.LinkedExports(ctx, integration.ID, true)
+		require.NoError(t, err)
+		require.Len(t, linked, 3)
 		unapplied, err := tx.UnappliedLinked(ctx, integration.ID)
 		require.NoError(t, err)
 		require.Len(t, unapplied, 3, "deleted ones have to be applied too")

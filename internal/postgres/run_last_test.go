@@ -45,6 +45,44 @@ func TestTheLastRunOfEachExport(t *testing.T) {
 	require.Equal(t, []schemas.Run{second}, b.lastRuns(daily), "a backfill is not the export's own delivery")
 }
 
+func (b bundle) storedExports(exports ...schemas.Export) (ids []uuid.UUID) {
+	b.t.Helper()
+	wanted := make([]uuid.UUID, len(exports))
+	for i, e := range exports {
+		wanted[i] = e.ID
+	}
+	b.in(func(tx *postgres.Tx) {
+		var err error
+		ids, err = tx.StoredExports(b.t.Context(), wanted)
+		require.NoError(b.t, err)
+	})
+	return ids
+}
+
+// An export has stored something once a run of its own has delivered an object:
+// neither a part that is stored already, nor a window without events, nor a
+// backfill is that. Invariant 6: another org's exports tell nothing.
+func TestStoredExports(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.append(20)
+	integration := b.addIntegration("s3://logs/")
+	daily, choosy := b.addExport(integration, "daily"), b.addExport(integration, "choosy")
+	require.Empty(t, b.storedExports(daily, choosy))
+
+	left := b.windowOf(choosy, 1, 10)
+	b.complete(left, b.allocate(left), []schemas.Object{{FirstSeq: 1, LastSeq: 10, Excluded: 10}})
+	b.delivered(b.backfillWindow(choosy, b.addBackfill(choosy, 1, 5), 1, 5))
+	window := b.windowOf(daily, 1, 10)
+	run := b.allocate(window)
+	require.NoError(t, b.recordPart(run, wholeParts(window)[0]))
+	require.Empty(t, b.storedExports(daily, choosy))
+
+	b.complete(window, run, wholeParts(window))
+	require.Equal(t, []uuid.UUID{daily.ID}, b.storedExports(daily, choosy))
+	require.Empty(t, b.withOrg(b.addOrg("Globex")).storedExports(daily))
+}
+
 // Invariant 6: another org's runs are not found, whoever knows the export's ID.
 func TestLastRunsOfAnotherOrgAreNotFound(t *testing.T) {
 	t.Parallel()

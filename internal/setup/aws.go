@@ -112,7 +112,7 @@ func (a awsSetup) steps() []schemas.SetupStep {
 		steps = append(steps, schemas.SetupStep{Text: "Copy the ARN from the role's page and enter it as the integration's role ARN. Then create the integration."})
 	}
 	return append(steps, schemas.SetupStep{
-		Text: "Wait for the mail that the credentials are there. Then come back to this guide: it will have the trust policy that lets Auditferry assume the role, in place of your own account and the placeholder.",
+		Text: "Wait until the credentials are there. This guide then has the trust policy that lets Auditferry assume the role, in place of your own account and the placeholder.",
 	})
 }
 

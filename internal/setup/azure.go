@@ -63,7 +63,7 @@ func (a azureSetup) tenantKnown() bool { return a.Tenant[0] != '<' }
 func (a azureSetup) consent() schemas.SetupStep {
 	how := fmt.Sprintf("as an administrator of the tenant %s, make sure that the page names your own organization, and choose Accept", a.Tenant)
 	if !a.Ready {
-		return schemas.SetupStep{Text: "Wait for the mail that the credentials are there. Then open the consent URL " + how + ":", Copy: a.ConsentURL}
+		return schemas.SetupStep{Text: "Wait until the credentials are there. Then open the consent URL " + how + ":", Copy: a.ConsentURL}
 	}
 	return schemas.SetupStep{Text: "Open the consent URL " + how + ":", Link: a.ConsentURL}
 }

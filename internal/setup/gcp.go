@@ -52,7 +52,7 @@ func (g gcpSetup) describe(guide *schemas.SetupGuide) ([]schemas.SetupDocument, 
 func (g gcpSetup) steps() []schemas.SetupStep {
 	principal := "Under New principals, enter the service account:"
 	if !g.Ready {
-		principal = "Wait for the mail that the credentials are there. Then enter the service account under New principals:"
+		principal = "Wait until the credentials are there. Then enter the service account under New principals:"
 	}
 	return []schemas.SetupStep{
 		{Text: fmt.Sprintf("In the Google Cloud console, select the project that the bucket %s is in, open IAM & Admin > Roles and choose Create role. Call it %s and choose Add permissions for these four:",

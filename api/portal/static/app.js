@@ -15,6 +15,19 @@ function keepZone() {
   if (cookieOf('auditferry-zone') && document.querySelector('time')) location.reload();
 }
 
+/* Announcing, to those who hear the page */
+
+const voice = document.createElement('p');
+voice.className = 'unseen';
+voice.setAttribute('role', 'status');
+
+function say(text) {
+  const place = document.querySelector('dialog[open]') ?? document.body; // what a dialog covers is not heard
+  if (voice.parentNode !== place) place.append(voice);
+  voice.textContent = '';
+  setTimeout(() => { voice.textContent = text; }, 50); // the same text again is news, too
+}
+
 /* Copying */
 
 document.addEventListener('click', async (event) => {
@@ -28,6 +41,7 @@ document.addEventListener('click', async (event) => {
   } catch {
     button.textContent = 'Not allowed';
   }
+  say(button.textContent);
   setTimeout(() => { button.textContent = button.dataset.label; }, 1500);
 });
 
@@ -209,10 +223,13 @@ function enhance(root) {
   for (const box of find('[data-preview]', root)) {
     const form = box.closest('form');
     let wait = 0;
+    let asked = new AbortController();
     const ask = async () => {
+      asked.abort(); // an older answer must not come after a newer one
+      asked = new AbortController();
       const body = new URLSearchParams(new FormData(form));
       body.set('preview', '1');
-      const answer = await fetch(form.action, { method: 'POST', body, headers: { Accept: 'text/html' } });
+      const answer = await fetch(form.action, { method: 'POST', body, headers: { Accept: 'text/html' }, signal: asked.signal });
       const next = (await pageOf(answer)).querySelector('[data-preview]');
       if (next && !answer.redirected) box.replaceChildren(...next.childNodes);
     };
@@ -224,6 +241,7 @@ function enhance(root) {
 }
 
 keepZone();
+document.body.append(voice);
 enhance(document);
 // On a phone the menu is a row that scrolls.
 const here = document.querySelector('.sections [aria-current]');

@@ -105,7 +105,7 @@ func probeRefusesOtherOwners(t *testing.T, p Place) {
 		failure, _ := report.Failure()
 		require.Equal(t, schemas.StepOwner, failure.Name, "%+v", report)
 		require.Equal(t, schemas.KindDenied, failure.Kind, "%+v", failure)
-		require.Equal(t, destination.CodeOwnerChanged, failure.Code)
+		require.Equal(t, schemas.CodeOwnerChanged, failure.Code)
 		require.Contains(t, failure.Fix, "If that is right, ")
 		require.Empty(t, p.Keys(t))
 	}

@@ -346,7 +346,7 @@ func putRefusesOtherOwners(t *testing.T, p Place) {
 	for range 2 {
 		err := d.Put(t.Context(), p.Destination.Key("part.ndjson"), NewObject([]byte("content")))
 		require.Equal(t, schemas.KindDenied, destination.KindOf(err), "%v", err)
-		require.Equal(t, destination.CodeOwnerChanged, destination.CodeOf(err), "%v", err)
+		require.Equal(t, schemas.CodeOwnerChanged, destination.CodeOf(err), "%v", err)
 	}
 	var group sync.WaitGroup
 	for range writers {
