@@ -38,7 +38,7 @@ func TestTimesInTheReadersZone(t *testing.T) {
 	s, _ := scene(t)
 	tokyo := sit(t, s, pictures.Admin, browser.Look{Zone: "Asia/Tokyo"})
 	tokyo.visit("/account")
-	tokyo.sees("Times in JST")
+	tokyo.sees("Times in Asia/Tokyo")
 	plain := sit(t, s, pictures.Admin, browser.Look{Zone: "Asia/Tokyo", NoScripts: true})
 	plain.visit("/account")
 	plain.sees("Times in UTC")
