@@ -49,9 +49,34 @@ func TestNotFoundWhileSignedIn(t *testing.T) {
 	for _, path := range []string{"/nothing", "/orgs/acme/audit-logging", "/orgs/" + uuid.NewString() + "/exports", "/orgs/" + acme.String() + "/exports/none"} {
 		a := ada.get(path)
 		require.Equal(t, http.StatusNotFound, a.status, path)
-		require.Contains(t, a.body, "Go to the first page", path)
+		on := "Go to the first page"
+		if strings.HasSuffix(path, "/exports/none") {
+			on = "Go to the pages of Acme"
+		}
+		require.Contains(t, a.body, on, path)
 		requireSecure(t, a, path)
 	}
+	operator := person("opal", nil)
+	operator.Operator = true
+	require.Contains(t, s.signedIn(operator).get("/operator/orgs/none").body, "Go to the operators’ pages")
+}
+
+// An address that only a button sends to is told from one that does not exist.
+func TestAddressesOfButtons(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	acme := s.addOrg("Acme")
+	ada := s.signedIn(person("ada", map[uuid.UUID]schemas.Role{acme: schemas.RoleAdmin}))
+	path := "/orgs/" + acme.String() + "/exports/" + uuid.NewString() + "/pause"
+	a := ada.get(path)
+	require.Equal(t, http.StatusMethodNotAllowed, a.status)
+	require.Equal(t, http.MethodPost, a.header.Get("Allow"))
+	require.Contains(t, a.body, "press the button there")
+	requireSecure(t, a, path)
+
+	a = ada.do(http.MethodGet, path, nil, http.Header{"Accept": {"application/json"}})
+	require.Equal(t, http.StatusMethodNotAllowed, a.status)
+	require.Equal(t, "application/problem+json", a.header.Get("Content-Type"))
 }
 
 // A mistake of ours ends one request, and shows a page with the number under
@@ -86,9 +111,11 @@ func TestFormsThatAreTooLarge(t *testing.T) {
 	s := newSite(t)
 	acme := s.addOrg("Acme")
 	ada := s.signedIn(person("ada", map[uuid.UUID]schemas.Role{acme: schemas.RoleAdmin}))
-	a := ada.post("/orgs/"+acme.String()+"/notices", url.Values{"notice_emails": {strings.Repeat("a", maxForm)}})
-	require.Equal(t, http.StatusUnprocessableEntity, a.status)
-	require.Contains(t, a.body, "Nothing was changed.")
+	path := "/orgs/" + acme.String() + "/notices"
+	a := ada.do(http.MethodPost, path, url.Values{"notice_emails": {strings.Repeat("a", maxForm)}}, http.Header{"Referer": {s.url + path}})
+	require.Equal(t, http.StatusRequestEntityTooLarge, a.status)
+	require.Contains(t, a.body, "nothing was changed")
+	require.Contains(t, a.body, `href="`+path+`">Back`)
 }
 
 // What people have typed is text, wherever it comes up.
