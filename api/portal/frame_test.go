@@ -1,7 +1,9 @@
 package portal
 
 import (
+	"compress/gzip"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -149,7 +151,21 @@ func TestStaticFiles(t *testing.T) {
 		require.NotEmpty(t, a.body, name)
 		require.Contains(t, a.header.Get("Cache-Control"), "immutable", name)
 		require.Equal(t, contentPolicy, a.header.Get("Content-Security-Policy"), name)
+		require.Equal(t, "Accept-Encoding", a.header.Get("Vary"), name)
+
+		packed := v.do(http.MethodGet, s.portal.files.paths[name], nil, http.Header{"Accept-Encoding": {"gzip"}})
+		require.Equal(t, "gzip", packed.header.Get("Content-Encoding"), name)
+		r, err := gzip.NewReader(strings.NewReader(packed.body))
+		require.NoError(t, err)
+		unpacked, err := io.ReadAll(r)
+		require.NoError(t, err)
+		want, err := staticFiles.ReadFile("static/" + name)
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(unpacked), name)
 	}
+	plain := v.do(http.MethodGet, s.portal.files.paths["app.css"], nil, http.Header{"Accept-Encoding": {"identity"}})
+	require.Empty(t, plain.header.Get("Content-Encoding"))
+	require.Contains(t, plain.body, "color-scheme")
 	require.Equal(t, http.StatusNotFound, v.get("/static/app.000000000000.css").status)
 	require.Equal(t, http.StatusNotFound, v.get("/static/..%2fportal.go").status)
 }
