@@ -51,6 +51,15 @@ const shown = new Map();
 let tag = '';
 let timer = 0;
 let failures = 0;
+let fresh = new Date();
+
+// One failure may be a moment's; from the second on the person is told.
+function tellAge() {
+  const place = document.querySelector('.stale');
+  const at = fresh.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  const text = failures < 2 ? '' : `Not up to date since ${at}. It is tried again.`;
+  if (place && place.textContent !== text) place.textContent = text;
+}
 
 function put(name, html) {
   const place = document.querySelector(`[data-part="${CSS.escape(name)}"]`);
@@ -82,13 +91,17 @@ async function refresh() {
       for (const [name, html] of Object.entries(parts.parts)) put(name, html);
     } else if (answer.status === 304) {
       again = refresh.last ?? again;
+    } else {
+      throw new Error(`answered with ${answer.status}`);
     }
     refresh.last = again;
     failures = 0;
+    fresh = new Date();
   } catch {
     failures += 1;
     again = Math.min(60, again * 2 ** failures);
   }
+  tellAge();
   timer = setTimeout(refresh, again * 1000);
 }
 
