@@ -83,7 +83,8 @@ async function refresh() {
   let again = 5;
   try {
     const answer = await fetch(document.body.dataset.live, { headers: { Accept: partsType, ...(tag && { 'If-None-Match': tag }) }, cache: 'no-store' });
-    if (answer.status === 401 || answer.status === 404) return location.reload();
+    // Nobody loses what they are typing: what they send tells them.
+    if ((answer.status === 401 || answer.status === 404) && !document.querySelector('dialog')) return location.reload();
     if (answer.status === 200) {
       tag = answer.headers.get('ETag') ?? '';
       const parts = await answer.json();
