@@ -41,6 +41,8 @@ type Pages interface {
 	Register(router gin.IRouter)
 	// NotFound answers for addresses at which there is nothing.
 	NotFound(c *gin.Context)
+	// NotAllowed answers for addresses that do not take the request's method.
+	NotAllowed(c *gin.Context)
 	// Fail answers with a page that says what went wrong.
 	Fail(c *gin.Context, err error)
 }
@@ -102,13 +104,17 @@ func (a *api) router(proxies []string) (*gin.Engine, error) {
 	}
 	router.Use(identify, a.observe, a.recovered)
 	router.NoRoute(func(c *gin.Context) {
-		if a.pages != nil && strings.Contains(c.GetHeader("Accept"), "text/html") {
+		if a.forPeople(c) {
 			a.pages.NotFound(c)
 			return
 		}
 		a.answer(c, newProblem(http.StatusNotFound, "There is nothing at this address. See /docs for what there is."))
 	})
 	router.NoMethod(func(c *gin.Context) {
+		if a.forPeople(c) {
+			a.pages.NotAllowed(c)
+			return
+		}
 		a.answer(c, newProblem(http.StatusMethodNotAllowed, "Use one of the methods in the Allow header."))
 	})
 	if a.pages != nil {
@@ -129,6 +135,11 @@ func (a *api) router(proxies []string) (*gin.Engine, error) {
 		ErrorHandler: func(c *gin.Context, err error, status int) { a.fail(c, newProblem(status, err.Error()+".")) },
 	})
 	return router, nil
+}
+
+// forPeople tells whether a browser asks for something that is no call.
+func (a *api) forPeople(c *gin.Context) bool {
+	return a.pages != nil && strings.Contains(c.GetHeader("Accept"), "text/html")
 }
 
 // guard lets only requests pass that the contract allows, with their caller.

@@ -2,8 +2,8 @@ package portal
 
 import (
 	"fmt"
+	"html/template"
 	"math"
-	"strconv"
 
 	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
@@ -12,45 +12,50 @@ import (
 // The chart's units; the page scales it to the width that there is. Numbers and
 // words stand beside it, where they keep their size.
 const (
+	chartWidth  = 600
 	chartHeight = 150
-	chartSlot   = 10 // from one bar to the next
-	chartBar    = 7
 	chartFloor  = 134 // y of the line on which the bars stand; marks are below
 	chartTop    = 4   // y of the highest bar's end
 
-	// chartSlots is how many slots there are, so that the charts of few runs and
-	// of many look the same.
-	chartSlots = runsAtOnce
+	// A run has its share of the width, and its bar the most of that; the bars of
+	// few runs do not become slabs.
+	chartShare = 0.7
+	chartBar   = 32
 
 	// chartSpeck is the height of what is not nothing, but too little to see.
 	chartSpeck = 2
 )
 
-// chart is one number of each run as bars, the newest at the right edge.
+// chart is one number of each run as bars, from the oldest at the left edge to
+// the newest at the right one.
 type chart struct {
 	ID            string
 	Title         string
 	Desc          string // the chart in a sentence
-	Most          string // what the highest bar stands for
+	Most          string // what the highest bar stands for; "" when there is none
 	Width, Height int
 	Floor         int
 	Bars          []bar
+	Oldest        template.HTML // when the first of several runs started; "" for one run
+	Newest        template.HTML
 }
 
 // bar is one run. Those that did not deliver carry a mark, so that one need not
 // see the color.
 type bar struct {
-	X, Width  int
+	X, Width  float64
 	Y, Height float64
 	Tone      string // as of a status
 	Mark      string // path of the mark below; "" is none
 	Label     string
 }
 
-// chartOf draws what measure says of runs, which are the newest first and at
-// most as many as there are slots.
+// chartOf draws what measure says of runs, which are the newest first.
 func chartOf(id, title string, runs []service.RunView, measure func(schemas.Run) int64, say func(int64) string, zone zone) chart {
-	c := chart{ID: id, Title: title, Width: chartSlot * chartSlots, Height: chartHeight, Floor: chartFloor}
+	c := chart{ID: id, Title: title, Width: chartWidth, Height: chartHeight, Floor: chartFloor}
+	if len(runs) == 0 {
+		return c
+	}
 	var most, failed int64
 	for _, run := range runs {
 		most = max(most, measure(run.Run))
@@ -58,32 +63,43 @@ func chartOf(id, title string, runs []service.RunView, measure func(schemas.Run)
 			failed++
 		}
 	}
-	c.Most = say(most)
-	c.Desc = fmt.Sprintf("%s from the oldest on the left to the newest on the right, at most %s. ", plural(len(runs), "run"), c.Most)
-	c.Desc += map[bool]string{true: "None failed.", false: strconv.FormatInt(failed, 10) + " failed, marked with a cross."}[failed == 0]
+	c.Desc = plural(len(runs), "run") + " from the oldest on the left to the newest on the right. "
+	if most > 0 {
+		c.Most = say(most)
+		c.Desc += "At most " + c.Most + ". "
+	}
+	c.Desc += map[bool]string{true: "None failed.", false: count(failed) + " failed, marked with a cross."}[failed == 0]
+	c.Newest = zone.Minute(runs[0].StartedAt)
+	if len(runs) > 1 {
+		c.Oldest = zone.Minute(runs[len(runs)-1].StartedAt)
+	}
+	slot := float64(chartWidth) / float64(len(runs))
+	width := min(slot*chartShare, chartBar)
 	for i := range runs {
 		run := runs[len(runs)-1-i]
-		x := (chartSlots - len(runs) + i) * chartSlot
+		middle := (float64(i) + 0.5) * slot
 		value := measure(run.Run)
 		height := barHeight(value, most)
 		known := statusOf(run.Status)
 		c.Bars = append(c.Bars, bar{
-			X: x + (chartSlot-chartBar)/2, Width: chartBar,
+			X: tenth(middle - width/2), Width: tenth(width),
 			Y: chartFloor - height, Height: height,
-			Tone: known.Tone, Mark: markOf(run.Status, x+chartSlot/2),
+			Tone: known.Tone, Mark: markOf(run.Status, int(middle)),
 			Label: run.StartedAt.In(zone.Location).Format(minuteLayout) + ": " + known.Text + ", " + say(value),
 		})
 	}
 	return c
 }
 
-// barHeight is proportional to the value, to a tenth of a unit; what is not
-// nothing can be seen.
+// tenth keeps the page free of digits that nobody sees.
+func tenth(units float64) float64 { return math.Round(10*units) / 10 }
+
+// barHeight is proportional to the value; what is not nothing can be seen.
 func barHeight(value, most int64) float64 {
 	if value <= 0 || most <= 0 {
 		return 0
 	}
-	return max(math.Round(10*float64(value)/float64(most)*(chartFloor-chartTop))/10, chartSpeck)
+	return max(tenth(float64(value)/float64(most)*(chartFloor-chartTop)), chartSpeck)
 }
 
 // markOf is the mark of a run around x: a cross for failed, a ring for running

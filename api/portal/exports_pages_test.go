@@ -207,7 +207,9 @@ func TestTheFirstFileCanBeHadAtOnce(t *testing.T) {
 		"there is no access":      func(b *exportBody) { b.Integration.Access = schemas.AccessChecking },
 		"something is wrong":      func(b *exportBody) { b.Trouble = &trouble{} },
 		"a run is under way":      func(b *exportBody) { b.Last = &service.RunView{Run: schemas.Run{Status: schemas.RunRunning}} },
-		"a run was asked for":     func(b *exportBody) { b.Operations = operationRows([]schemas.Operation{{Kind: schemas.OpRunExport, CreatedAt: now}}) },
+		"a run was asked for": func(b *exportBody) {
+			b.Operations = operationRows([]schemas.Operation{{Kind: schemas.OpRunExport, CreatedAt: now}})
+		},
 	} {
 		require.False(t, waits(change), name)
 	}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/auditferry/auditferry/api/service"
+	"github.com/auditferry/auditferry/schemas"
 )
 
 // errNoPage is for addresses at which there is nothing, or nothing that the
@@ -28,6 +29,13 @@ type notice struct {
 	Link      string // "" is none
 	LinkTitle string
 	RequestID string // for whoever asks what happened; "" where nothing is to be found out
+	Again     *form  // what was sent to this address, to be sent again by a button; nil is nothing
+}
+
+// leadingTo is the notice with a link that signs in and ends at a path of ours.
+func (n notice) leadingTo(next string) notice {
+	n.Link = loginPath(next)
+	return n
 }
 
 // The notices about signing in.
@@ -57,6 +65,11 @@ var (
 		Text: "Your identity provider names more organizations than a browser can keep for this site. Ask whoever manages it to name only those whose exports you look after.",
 		Link: "/", LinkTitle: "Try again",
 	}
+	sessionOver = notice{
+		Status: http.StatusUnauthorized, Title: "You are signed out",
+		Text: "Your session has ended, and nothing was changed. This page keeps what you have sent: sign in in another tab, then come back and send it again.",
+		Link: loginPath("/account"), LinkTitle: "Sign in in another tab",
+	}
 	signedOutNotice = notice{
 		Status: http.StatusOK, Title: "You are signed out",
 		Text: "On a shared computer, sign out of your identity provider too: until then it may sign you in again without asking.",
@@ -67,33 +80,41 @@ var (
 // noticeOf is what an error looks like to the person. Expected is false for an
 // error that is the service's own fault; the page then says nothing of it.
 func noticeOf(err error) (n notice, expected bool) {
-	home := notice{Link: "/", LinkTitle: "Go to the first page"}
+	n = notice{Link: "/", LinkTitle: "Go to the first page"}
 	var known *service.Error
-	if !errors.As(err, &known) {
-		home.Status, home.Title = http.StatusInternalServerError, "Something went wrong here"
-		home.Text = "The page could not be made, and that is our fault. Nothing that you sent is half-done: either it shows when you look again, or it was not carried out. Try again in a minute."
-		return home, false
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		n.Status, n.Title = http.StatusRequestEntityTooLarge, "That is too much for one form"
+		n.Text = "The form was not read to its end, and nothing was changed. Shorten what you have typed and send it again."
+		return n, true
+	case !errors.As(err, &known):
+		n.Status, n.Title = http.StatusInternalServerError, "Something went wrong here"
+		n.Text = "The page could not be made, and that is our fault. Nothing that you sent is half-done: either it shows when you look again, or it was not carried out. Try again in a minute."
+		return n, false
 	}
-	home.Text = known.Detail
+	n.Text = known.Detail
 	switch known.Kind {
 	case service.NotFound:
-		home.Status, home.Title = http.StatusNotFound, "There is nothing here"
+		n.Status, n.Title = http.StatusNotFound, "There is nothing here"
 	case service.Forbidden:
-		home.Status, home.Title = http.StatusForbidden, "You may not do this"
+		n.Status, n.Title = http.StatusForbidden, "You may not do this"
 	case service.Unauthenticated:
-		home.Status, home.Title = http.StatusUnauthorized, "You are signed out"
-		home.LinkTitle = "Sign in"
+		n.Status, n.Title, n.LinkTitle = http.StatusUnauthorized, "You are signed out", "Sign in"
 	case service.Invalid:
-		home.Status, home.Title = http.StatusUnprocessableEntity, "A value is wrong"
+		n.Status, n.Title = http.StatusUnprocessableEntity, "A value is wrong"
+		if len(known.Fields) > 0 {
+			n.Text = "Nothing was changed."
+		}
 		for _, field := range known.Fields {
-			home.Text += " " + field.Error() + "."
+			n.Text += " " + field.Error() + "."
 		}
 	case service.Busy:
-		home.Status, home.Title = http.StatusServiceUnavailable, "Too much at once"
+		n.Status, n.Title = http.StatusServiceUnavailable, "That has to wait a little"
 	default:
-		home.Status, home.Title = http.StatusConflict, "Not in the present state"
+		n.Status, n.Title = http.StatusConflict, "That cannot be done now"
 	}
-	return home, true
+	return n, true
 }
 
 // Fail answers a request with a page that says what went wrong. It is for what
@@ -110,6 +131,17 @@ func (p *Portal) Fail(c *gin.Context, err error) {
 
 // NotFound answers for addresses at which there is nothing.
 func (p *Portal) NotFound(c *gin.Context) { p.Fail(c, errNoPage) }
+
+// NotAllowed answers for addresses that only forms are sent to, or that nothing
+// can be sent to.
+func (p *Portal) NotAllowed(c *gin.Context) {
+	secure(c.Writer.Header())
+	p.show(c, notice{
+		Status: http.StatusMethodNotAllowed, Title: "This address is no page",
+		Text: "It is where the buttons of a page lead to, and does nothing when it is opened by itself. Go to the page, and press the button there.",
+		Link: "/", LinkTitle: "Go to the first page",
+	})
+}
 
 // fail answers a visit with the page that an error is. Refusals are recorded in
 // the organization's audit log first.
@@ -128,10 +160,29 @@ func (p *Portal) fail(v *visit, err error) {
 			p.log.Error("page failed", zap.String("request_id", shown.RequestID), zap.String("route", c.FullPath()), zap.Error(err))
 		}
 	}
-	if referer := ownReferer(c.Request); referer != "" && shown.Status == http.StatusConflict {
-		shown.Link, shown.LinkTitle = referer, "Back"
-	}
+	shown.Link, shown.LinkTitle = wayOn(v, shown)
 	p.renderNotice(v, shown)
+}
+
+// wayOn is where to go from an error: back, when another try may do; otherwise
+// to the pages that the address is about.
+func wayOn(v *visit, n notice) (path, title string) {
+	switch n.Status {
+	case http.StatusConflict, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable:
+		if referer := ownReferer(v.c.Request); referer != "" {
+			return referer, "Back"
+		}
+	case http.StatusUnauthorized:
+		return n.Link, n.LinkTitle
+	}
+	switch {
+	case v.org.Name != "":
+		return v.path("audit-logging"), "Go to the pages of " + v.org.Name
+	case v.caller.Role == schemas.RoleOperator:
+		return "/operator", "Go to the operators’ pages"
+	default:
+		return n.Link, n.LinkTitle
+	}
 }
 
 // show answers somebody who is not signed in.
@@ -141,6 +192,9 @@ func (p *Portal) show(c *gin.Context, n notice) {
 
 func (p *Portal) renderNotice(v *visit, n notice) {
 	v.c.Abort()
+	if n.Status == http.StatusTooManyRequests || n.Status == http.StatusServiceUnavailable {
+		v.c.Header("Retry-After", "60") // the pages say: in a minute
+	}
 	if wantsParts(v.c) {
 		v.c.Status(n.Status)
 		return

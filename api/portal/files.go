@@ -1,10 +1,13 @@
 package portal
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"path"
@@ -26,6 +29,7 @@ type files struct {
 type file struct {
 	mediaType string
 	content   []byte
+	gzipped   []byte
 }
 
 func loadFiles() (files, error) {
@@ -43,9 +47,27 @@ func loadFiles() (files, error) {
 		extension := path.Ext(entry.Name())
 		name := strings.TrimSuffix(entry.Name(), extension) + "." + hex.EncodeToString(sum[:6]) + extension
 		all.paths[entry.Name()] = "/static/" + name
-		all.data[name] = file{mime.TypeByExtension(extension), content}
+		var gzipped bytes.Buffer
+		if err := compress(&gzipped, content); err != nil {
+			return all, fmt.Errorf("compress %s: %w", entry.Name(), err)
+		}
+		all.data[name] = file{mime.TypeByExtension(extension), content, gzipped.Bytes()}
 	}
 	return all, nil
+}
+
+// compress is for what is the same for everybody. Pages are sent as they are:
+// they hold secrets beside what a request can put there, and the length of the
+// two compressed together would tell of the secrets (BREACH).
+func compress(to io.Writer, content []byte) error {
+	w, err := gzip.NewWriterLevel(to, gzip.BestCompression)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(content); err != nil {
+		return err
+	}
+	return w.Close()
 }
 
 func (p *Portal) serveFile(c *gin.Context) {
@@ -55,5 +77,11 @@ func (p *Portal) serveFile(c *gin.Context) {
 		return
 	}
 	c.Header("Cache-Control", "public, max-age=31536000, immutable")
+	c.Header("Vary", "Accept-Encoding")
+	if strings.Contains(c.GetHeader("Accept-Encoding"), "gzip") {
+		c.Header("Content-Encoding", "gzip")
+		c.Data(http.StatusOK, found.mediaType, found.gzipped)
+		return
+	}
 	c.Data(http.StatusOK, found.mediaType, found.content)
 }

@@ -199,8 +199,12 @@ func (p *Portal) again(v *visit, f formPage, sent *form, err error) {
 }
 
 func readForm(c *gin.Context) (*form, error) {
-	if err := c.Request.ParseForm(); err != nil {
-		return nil, &service.Error{Kind: service.Invalid, Detail: "The form could not be read: it is too large, or was cut off. Nothing was changed."}
+	var tooLarge *http.MaxBytesError
+	switch err := c.Request.ParseForm(); {
+	case errors.As(err, &tooLarge):
+		return nil, err
+	case err != nil:
+		return nil, &service.Error{Kind: service.Invalid, Detail: "The form could not be read: it was cut off on its way. Nothing was changed."}
 	}
 	return &form{Key: c.PostForm(keyField), Values: c.Request.PostForm, Typed: true}, nil
 }

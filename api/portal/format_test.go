@@ -19,4 +19,8 @@ func TestFormats(t *testing.T) {
 	require.Empty(t, sentence(nil))
 	require.Equal(t, "a, b and c.", sentence([]string{"a", "b", "c"}))
 	require.Equal(t, "Not found", human("not_found"))
+
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	require.NoError(t, err)
+	require.Equal(t, []string{"Europe/Berlin", "UTC"}, []string{zone{berlin}.Name(), zone{time.UTC}.Name()})
 }

@@ -1,7 +1,9 @@
 package portal
 
 import (
+	"compress/gzip"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -49,9 +51,34 @@ func TestNotFoundWhileSignedIn(t *testing.T) {
 	for _, path := range []string{"/nothing", "/orgs/acme/audit-logging", "/orgs/" + uuid.NewString() + "/exports", "/orgs/" + acme.String() + "/exports/none"} {
 		a := ada.get(path)
 		require.Equal(t, http.StatusNotFound, a.status, path)
-		require.Contains(t, a.body, "Go to the first page", path)
+		on := "Go to the first page"
+		if strings.HasSuffix(path, "/exports/none") {
+			on = "Go to the pages of Acme"
+		}
+		require.Contains(t, a.body, on, path)
 		requireSecure(t, a, path)
 	}
+	operator := person("opal", nil)
+	operator.Operator = true
+	require.Contains(t, s.signedIn(operator).get("/operator/orgs/none").body, "Go to the operators’ pages")
+}
+
+// An address that only a button sends to is told from one that does not exist.
+func TestAddressesOfButtons(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	acme := s.addOrg("Acme")
+	ada := s.signedIn(person("ada", map[uuid.UUID]schemas.Role{acme: schemas.RoleAdmin}))
+	path := "/orgs/" + acme.String() + "/exports/" + uuid.NewString() + "/pause"
+	a := ada.get(path)
+	require.Equal(t, http.StatusMethodNotAllowed, a.status)
+	require.Equal(t, http.MethodPost, a.header.Get("Allow"))
+	require.Contains(t, a.body, "press the button there")
+	requireSecure(t, a, path)
+
+	a = ada.do(http.MethodGet, path, nil, http.Header{"Accept": {"application/json"}})
+	require.Equal(t, http.StatusMethodNotAllowed, a.status)
+	require.Equal(t, "application/problem+json", a.header.Get("Content-Type"))
 }
 
 // A mistake of ours ends one request, and shows a page with the number under
@@ -86,9 +113,11 @@ func TestFormsThatAreTooLarge(t *testing.T) {
 	s := newSite(t)
 	acme := s.addOrg("Acme")
 	ada := s.signedIn(person("ada", map[uuid.UUID]schemas.Role{acme: schemas.RoleAdmin}))
-	a := ada.post("/orgs/"+acme.String()+"/notices", url.Values{"notice_emails": {strings.Repeat("a", maxForm)}})
-	require.Equal(t, http.StatusUnprocessableEntity, a.status)
-	require.Contains(t, a.body, "Nothing was changed.")
+	path := "/orgs/" + acme.String() + "/notices"
+	a := ada.do(http.MethodPost, path, url.Values{"notice_emails": {strings.Repeat("a", maxForm)}}, http.Header{"Referer": {s.url + path}})
+	require.Equal(t, http.StatusRequestEntityTooLarge, a.status)
+	require.Contains(t, a.body, "nothing was changed")
+	require.Contains(t, a.body, `href="`+path+`">Back`)
 }
 
 // What people have typed is text, wherever it comes up.
@@ -122,7 +151,21 @@ func TestStaticFiles(t *testing.T) {
 		require.NotEmpty(t, a.body, name)
 		require.Contains(t, a.header.Get("Cache-Control"), "immutable", name)
 		require.Equal(t, contentPolicy, a.header.Get("Content-Security-Policy"), name)
+		require.Equal(t, "Accept-Encoding", a.header.Get("Vary"), name)
+
+		packed := v.do(http.MethodGet, s.portal.files.paths[name], nil, http.Header{"Accept-Encoding": {"gzip"}})
+		require.Equal(t, "gzip", packed.header.Get("Content-Encoding"), name)
+		r, err := gzip.NewReader(strings.NewReader(packed.body))
+		require.NoError(t, err)
+		unpacked, err := io.ReadAll(r)
+		require.NoError(t, err)
+		want, err := staticFiles.ReadFile("static/" + name)
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(unpacked), name)
 	}
+	plain := v.do(http.MethodGet, s.portal.files.paths["app.css"], nil, http.Header{"Accept-Encoding": {"identity"}})
+	require.Empty(t, plain.header.Get("Content-Encoding"))
+	require.Contains(t, plain.body, "color-scheme")
 	require.Equal(t, http.StatusNotFound, v.get("/static/app.000000000000.css").status)
 	require.Equal(t, http.StatusNotFound, v.get("/static/..%2fportal.go").status)
 }

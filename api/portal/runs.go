@@ -81,9 +81,8 @@ func (p *Portal) runs(ctx context.Context, v *visit) (*page, error) {
 		shown.Moving = shown.Moving || row.Running()
 		body.Runs = append(body.Runs, row)
 	}
-	events := func(n int64) string { return plural(int(n), "event") }
 	body.Charts = []chart{
-		chartOf("rows", "Events delivered by each run", list.Items, func(r schemas.Run) int64 { return r.Rows }, events, zone{v.zone}),
+		chartOf("rows", "Events delivered by each run", list.Items, func(r schemas.Run) int64 { return r.Rows }, func(n int64) string { return plural(int(n), "event") }, zone{v.zone}),
 		chartOf("bytes", "Bytes stored by each run", list.Items, func(r schemas.Run) int64 { return r.Bytes }, size, zone{v.zone}),
 	}
 	shown.Body = body

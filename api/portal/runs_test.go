@@ -42,12 +42,14 @@ func TestRunsLinkOperatorsToTheWorkflow(t *testing.T) {
 func TestRunsShowHowFarTheyAre(t *testing.T) {
 	t.Parallel()
 	running := schemas.Run{Status: schemas.RunRunning, Parts: 7, Settled: 3, WorkflowID: "w"}
-	object := schemas.Object{Key: "logs/a.ndjson", SHA256: strings.Repeat("ab", 32), FirstSeq: 1, LastSeq: 9, Rows: 8, Excluded: 1, Bytes: 2048}
+	object := schemas.Object{Key: "logs/a.ndjson", SHA256: strings.Repeat("ab", 32), FirstSeq: 1, LastSeq: 9000, Rows: 8999, Excluded: 1, Bytes: 2048}
 	html := rendered(t, runPage(running, object))
 	require.Contains(t, html, `max="7" value="3"`)
 	require.Contains(t, html, "3 of 7 parts")
 	require.Contains(t, html, `data-copy="`+object.SHA256+`"`)
 	require.Contains(t, html, "1 excluded")
+	require.Contains(t, html, "1 to 9,000")
+	require.Contains(t, html, "8,999")
 	require.Contains(t, html, "do not count yet", "there is no manifest")
 
 	running.Status = schemas.RunSucceeded

@@ -12,26 +12,25 @@ import (
 	"github.com/gin-gonic/gin"
 	"go.uber.org/zap"
 
-	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
 )
 
 // signIn sends the person to the identity provider. It is where everybody is
 // sent who is not signed in, with the page that they wanted.
 func (p *Portal) signIn(c *gin.Context) {
+	next := ownPath(c.Query("next"))
 	if !p.signIns.allow(c.ClientIP()) {
-		c.Header("Retry-After", "60")
-		p.show(c, tooManySignIns)
+		p.show(c, tooManySignIns.leadingTo(next))
 		return
 	}
 	begun, err := p.provider.Begin(c.Request.Context())
 	if err != nil {
 		p.log.Error("sign-in cannot begin", zap.Error(err))
-		p.show(c, providerSilent)
+		p.show(c, providerSilent.leadingTo(next))
 		return
 	}
 	until := time.Now().Add(attemptLifetime)
-	if err := p.sessions.put(c, attemptCookie, attempt{SignIn: begun, Next: ownPath(c.Query("next")), Ends: until}, until); err != nil {
+	if err := p.sessions.put(c, attemptCookie, attempt{SignIn: begun, Next: next, Ends: until}, until); err != nil {
 		p.Fail(c, err)
 		return
 	}
@@ -40,21 +39,20 @@ func (p *Portal) signIn(c *gin.Context) {
 
 // signedIn is where the identity provider sends the person back.
 func (p *Portal) signedIn(c *gin.Context) {
-	if !p.signIns.allow(c.ClientIP()) {
-		c.Header("Retry-After", "60")
-		p.show(c, tooManySignIns)
-		return
-	}
 	var begun attempt
 	known := p.sessions.get(c, attemptCookie, &begun) && time.Now().Before(begun.Ends)
+	if !p.signIns.allow(c.ClientIP()) {
+		p.show(c, tooManySignIns.leadingTo(ownPath(begun.Next)))
+		return
+	}
 	if !known || subtle.ConstantTimeCompare([]byte(c.Query("state")), []byte(begun.State)) == 0 {
-		p.show(c, signInStale) // another tab may have begun since, and is yet to come back
+		p.show(c, signInStale.leadingTo(ownPath(begun.Next))) // another tab may have begun since, and is yet to come back
 		return
 	}
 	p.sessions.clear(c, attemptCookie)
 	if reason := c.Query("error"); reason != "" {
 		p.log.Warn("the identity provider let nobody in", zap.String("error", reason), zap.String("description", c.Query("error_description")))
-		p.show(c, signInRefused)
+		p.show(c, signInRefused.leadingTo(begun.Next))
 		return
 	}
 	if err := p.admit(c, begun); err != nil {
@@ -63,9 +61,9 @@ func (p *Portal) signedIn(c *gin.Context) {
 		case errors.Is(err, errTooMuch):
 			p.show(c, tooManyOrgs)
 		case errors.Is(err, errProvider) && !errors.Is(err, schemas.ErrSignInRefused):
-			p.show(c, providerSilent)
+			p.show(c, providerSilent.leadingTo(begun.Next))
 		case errors.Is(err, errProvider):
-			p.show(c, signInRefused)
+			p.show(c, signInRefused.leadingTo(begun.Next))
 		default:
 			p.Fail(c, err)
 		}
@@ -138,12 +136,22 @@ func (p *Portal) authenticated(c *gin.Context) (session, bool) {
 	case wantsParts(c):
 		c.Status(http.StatusUnauthorized) // the script loads the whole page, and thereby signs in
 	case c.Request.Method == http.MethodGet || c.Request.Method == http.MethodHead:
-		c.Redirect(http.StatusSeeOther, "/login?next="+url.QueryEscape(c.Request.URL.RequestURI()))
+		c.Redirect(http.StatusSeeOther, loginPath(c.Request.URL.RequestURI()))
 	default:
-		p.Fail(c, &service.Error{Kind: service.Unauthenticated, Detail: "Your session has ended, and nothing was changed. Sign in and try again."})
+		sent, err := readForm(c)
+		if err != nil {
+			p.Fail(c, err)
+			break
+		}
+		over := sessionOver
+		over.Again = sent
+		p.show(c, over)
 	}
 	return session{}, false
 }
+
+// loginPath signs a person in, and ends at a path of ours.
+func loginPath(next string) string { return "/login?next=" + url.QueryEscape(next) }
 
 // maxNext is longer than any address of ours, and short enough for a cookie.
 const maxNext = 1 << 10

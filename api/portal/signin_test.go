@@ -147,6 +147,7 @@ func TestProviderDown(t *testing.T) {
 	a := v.get("/login")
 	require.Equal(t, http.StatusServiceUnavailable, a.status)
 	require.NotContains(t, a.body, "10.0.0.1")
+	require.NotEmpty(t, a.header.Get("Retry-After"))
 
 	s.provider.fail = nil
 	state := v.begin("/")
@@ -203,6 +204,8 @@ func TestSignInIsLimited(t *testing.T) {
 	}
 	require.Equal(t, http.StatusTooManyRequests, last.status)
 	require.NotEmpty(t, last.header.Get("Retry-After"))
+	require.Equal(t, http.StatusTooManyRequests, v.get("/login?next=%2Faccount").status)
+	require.Contains(t, v.get("/login?next=%2Faccount").body, `href="/login?next=%2Faccount">Try again`, "the page that was wanted is not forgotten")
 	require.Equal(t, http.StatusTooManyRequests, v.comeBack("state", "code").status, "codes cannot be tried either")
 	require.Equal(t, http.StatusSeeOther, v.get("/account").status, "other pages are as they were")
 }
@@ -214,4 +217,37 @@ func TestPartsAfterTheSession(t *testing.T) {
 	a := s.newVisitor().do(http.MethodGet, "/account", nil, http.Header{"Accept": {partsType}})
 	require.Equal(t, http.StatusUnauthorized, a.status)
 	require.Empty(t, strings.TrimSpace(a.body))
+}
+
+// A form that is sent after the session has ended changes nothing, and nothing
+// that was typed is lost: it is sent again when the person has signed in.
+func TestFormAfterTheSession(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	acme := s.addOrg("Acme")
+	ada := person("ada", map[uuid.UUID]schemas.Role{acme: schemas.RoleAdmin})
+	path := "/orgs/" + acme.String() + "/notices"
+	v := s.newVisitor()
+	typed := url.Values{"notice_emails": {"a@acme.example\n\"b\"@acme.example"}, "box": {"1", "2"}}
+	a := v.post(path, typed)
+	require.Equal(t, http.StatusUnauthorized, a.status)
+	require.Contains(t, a.body, "Your session has ended, and nothing was changed.")
+	require.Contains(t, a.body, `<form method="post" action="`+path+`"`)
+	require.Contains(t, a.body, `name="notice_emails" value="a@acme.example`+"\n"+`&#34;b&#34;@acme.example"`)
+	require.Equal(t, 2, strings.Count(a.body, `name="box"`))
+	requireSecure(t, a, path)
+
+	a = v.post("/orgs/"+acme.String()+"/integrations/"+uuid.NewString()+"/check-access", nil)
+	require.Contains(t, a.body, "Send it again", "buttons that send nothing else, too")
+
+	v.signIn(ada, "/account").leads(t, "/account")
+	require.Equal(t, http.StatusUnprocessableEntity, v.post(path, typed).status, "what was typed is looked at now")
+
+	// Another site cannot put its own words there.
+	a = s.newVisitor().do(http.MethodPost, path, typed, http.Header{"Sec-Fetch-Site": {"cross-site"}})
+	require.Equal(t, http.StatusForbidden, a.status)
+	require.NotContains(t, a.body, "a@acme.example")
+
+	a = s.newVisitor().post(path, url.Values{"notice_emails": {strings.Repeat("a", maxForm)}})
+	require.Equal(t, http.StatusRequestEntityTooLarge, a.status)
 }

@@ -78,5 +78,5 @@ func (z zone) element(at any, layout string) template.HTML {
 		utc.Format(time.RFC3339), utc.Format(utcLayout), t.In(z.Location).Format(layout)))
 }
 
-// Name is what people call the zone now: an abbreviation, or an offset.
-func (z zone) Name() string { return time.Now().In(z.Location).Format("MST") }
+// Name is the zone's IANA name, such as Europe/Berlin.
+func (z zone) Name() string { return z.String() }

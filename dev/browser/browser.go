@@ -43,7 +43,7 @@ func Start(ctx context.Context, log io.Writer) (*Browser, error) {
 		chromedp.ExecPath(paths[tools.Chromium]),
 		chromedp.NoSandbox, // in containers and as root there is none
 		chromedp.DisableGPU,
-		chromedp.WindowSize(1280, 900),
+		chromedp.WindowSize(Desktop, desktopHeight),
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 	)
@@ -66,7 +66,6 @@ type Look struct {
 	NoScripts bool
 	Dark      bool
 	Phone     bool
-	Width     int    // of the window; 0 is that of a desktop
 	Zone      string // IANA name
 }
 
@@ -109,6 +108,12 @@ func (b *Browser) Open(site string, look Look) (*Person, error) {
 	return p, nil
 }
 
+// The size of a desktop's window, in CSS pixels.
+const (
+	Desktop       = 1280
+	desktopHeight = 900
+)
+
 // take makes a window look so.
 func (l Look) take() chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
@@ -119,10 +124,7 @@ func (l Look) take() chromedp.Action[chromedp.Void] {
 		if l.Zone != "" {
 			zone = l.Zone
 		}
-		size := emulation.SetDeviceMetricsOverrideParams{Width: 1280, Height: 900, DeviceScaleFactor: 1}
-		if l.Width > 0 {
-			size.Width = int64(l.Width)
-		}
+		size := emulation.SetDeviceMetricsOverrideParams{Width: Desktop, Height: desktopHeight, DeviceScaleFactor: 1}
 		if l.Phone {
 			size.Width, size.Height, size.Mobile = 390, 844, true
 		}
@@ -136,6 +138,23 @@ func (l Look) take() chromedp.Action[chromedp.Void] {
 			tell(ctx, t, emulation.SetDeviceMetricsOverride, size),
 		)
 	})
+}
+
+// Resize makes the window as wide as that, in CSS pixels.
+func (p *Person) Resize(width int64) error {
+	return p.Do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		return tell(ctx, t, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: desktopHeight, DeviceScaleFactor: 1})
+	}))
+}
+
+// CutOff takes everything away that the window would load, as a failing network
+// does, or gives it back. The console's complaints of that are not kept.
+func (p *Person) CutOff(off bool) error {
+	conditions := &network.Conditions{Offline: off, DownloadThroughput: -1, UploadThroughput: -1}
+	return p.Do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: []*network.Conditions{conditions}})
+		return err
+	}))
 }
 
 func tell[P any](ctx context.Context, t *chromedp.Target, command cdp.Command[P, cdp.Empty], params P) error {
@@ -192,9 +211,9 @@ func (w *window) listen(event any) {
 func (w *window) NoScripts() bool { return w.noScripts }
 
 // concerns leaves out what other sites do, such as the identity provider's
-// pages, and the answers that are expected.
+// pages, what CutOff does, and the answers that are expected.
 func (w *window) concerns(entry *cdplog.Entry) bool {
-	if entry.URL != "" && !strings.HasPrefix(entry.URL, w.site) {
+	if entry.URL != "" && !strings.HasPrefix(entry.URL, w.site) || strings.Contains(entry.Text, "net::ERR_INTERNET_DISCONNECTED") {
 		return false
 	}
 	w.mu.Lock()

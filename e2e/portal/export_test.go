@@ -2,14 +2,11 @@ package portal
 
 import (
 	"net/http"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/auditferry/auditferry/dev/browser"
-	"github.com/auditferry/auditferry/dev/pictures"
 	"github.com/auditferry/auditferry/schemas"
 )
 
@@ -161,23 +158,6 @@ func TestRelink(t *testing.T) {
 	ada.must(err)
 	require.Equal(t, second, now.IntegrationID)
 	require.Equal(t, schemas.ExportActive, now.State)
-}
-
-// The pages of exports fit windows between a phone's and a desktop's.
-func TestExportsInSmallWindows(t *testing.T) {
-	t.Parallel()
-	s, byPerson := scene(t)
-	for _, width := range []int{1024, 768} {
-		t.Run(strconv.Itoa(width), func(t *testing.T) {
-			t.Parallel()
-			ada := sit(t, s, pictures.Admin, browser.Look{Width: width})
-			for _, page := range byPerson[pictures.Admin] {
-				if strings.HasPrefix(page.Name, "export") {
-					checkPage(t, ada, page)
-				}
-			}
-		})
-	}
 }
 
 // What is wrong in a new export is said beside its fields, with scripts and

@@ -39,7 +39,7 @@ func TestTimesInTheReadersZone(t *testing.T) {
 	s, _ := scene(t)
 	tokyo := sit(t, s, pictures.Admin, browser.Look{Zone: "Asia/Tokyo"})
 	tokyo.visit("/account")
-	tokyo.sees("Times in JST")
+	tokyo.sees("Times in Asia/Tokyo")
 	plain := sit(t, s, pictures.Admin, browser.Look{Zone: "Asia/Tokyo", NoScripts: true})
 	plain.visit("/account")
 	plain.sees("Times in UTC")
@@ -65,6 +65,19 @@ func TestSearchOnAPhone(t *testing.T) {
 	desktop := sit(t, s, pictures.Admin, browser.Look{NoScripts: true})
 	desktop.visit(events)
 	desktop.sees("No event matches.", "Times are when it happened.")
+}
+
+// A page that cannot be kept up to date says since when, until it can again.
+func TestNotUpToDate(t *testing.T) {
+	o := begin(t)
+	ada := o.as("ada", browser.Look{})
+	ada.visit(o.path("exports"))
+	ada.must(ada.CutOff(true))
+	const look = "document.dispatchEvent(new Event('visibilitychange')) && " // as a person who comes back to the tab does
+	ada.must(ada.Until(look+"document.querySelector('[role=status]').textContent.startsWith('Not up to date since ')", "the page to say that it is old"))
+	ada.sees("No scheduled export yet.")
+	ada.must(ada.CutOff(false))
+	ada.must(ada.Until(look+"document.querySelector('[role=status]').textContent === ''", "the page to be as it was"))
 }
 
 // What is wrong in the smaller forms is said as well, and nothing is done.

@@ -69,6 +69,9 @@ func TestEveryPage(t *testing.T) {
 				}
 				for _, page := range byPerson[who] {
 					checkPage(t, u, page, rules...)
+					if name == "light" {
+						checkWidths(t, u, page.Name)
+					}
 				}
 			})
 		}
@@ -88,6 +91,21 @@ func checkPage(t *testing.T, u user, page pictures.Page, rules ...string) {
 		t.Errorf("%s takes %d bytes", page.Name, received)
 	}
 	checkLook(t, u, page.Name, rules...)
+}
+
+// checkWidths holds that a page fits windows between a phone's and a desktop's:
+// the narrowest with tables, tablets, and the narrowest with the menu beside.
+func checkWidths(t *testing.T, u user, name string) {
+	t.Helper()
+	for _, width := range []int64{721, 768, 961, 1024, 1200} {
+		u.must(u.Resize(width))
+		wider, err := u.Overflow()
+		u.must(err)
+		if wider > 0 {
+			t.Errorf("%s is %d pixels wider than a window of %d", name, wider, width)
+		}
+	}
+	u.must(u.Resize(browser.Desktop))
 }
 
 // checkLook holds what is so of every page: it fits its window, nothing is on

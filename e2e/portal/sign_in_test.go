@@ -69,6 +69,27 @@ func TestSessionExpires(t *testing.T) {
 	require.Equal(t, o.path("exports"), ada.path())
 }
 
+// A session that ends while somebody types in a dialog loses nothing: the page
+// stays, and what was sent is sent again after a sign-in elsewhere.
+func TestSessionExpiresInADialog(t *testing.T) {
+	o := begin(t)
+	ada := o.as("ada", browser.Look{})
+	ada.Expect(http.StatusUnauthorized)
+	cookies, err := ada.Cookies()
+	ada.must(err)
+	ada.visit(o.path("api-keys"))
+	ada.click("Create key")
+	ada.fill("Name", "Product, production")
+	ada.must(ada.Forget(sessionCookie))
+	const look = "document.dispatchEvent(new Event('visibilitychange')) && "
+	ada.must(ada.Until(look+"document.querySelector('.stale').textContent !== ''", "the page below to notice"))
+	ada.in("Create an API key").click("Create key")
+	ada.sees("Your session has ended, and nothing was changed.")
+	ada.must(ada.Take(cookies))
+	ada.click("Send it again")
+	ada.sees("Copy the key now.", "Product, production")
+}
+
 // Signing out everywhere ends the sessions in all windows of the person, and
 // nobody else's.
 func TestSignOutEverywhere(t *testing.T) {

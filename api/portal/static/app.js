@@ -65,6 +65,15 @@ const shown = new Map();
 let tag = '';
 let timer = 0;
 let failures = 0;
+let fresh = new Date();
+
+// One failure may be a moment's; from the second on the person is told.
+function tellAge() {
+  const place = document.querySelector('.stale');
+  const at = fresh.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  const text = failures < 2 ? '' : `Not up to date since ${at}. It is tried again.`;
+  if (place && place.textContent !== text) place.textContent = text;
+}
 
 function put(name, html) {
   const place = document.querySelector(`[data-part="${CSS.escape(name)}"]`);
@@ -88,7 +97,8 @@ async function refresh() {
   let again = 5;
   try {
     const answer = await fetch(document.body.dataset.live, { headers: { Accept: partsType, ...(tag && { 'If-None-Match': tag }) }, cache: 'no-store' });
-    if (answer.status === 401 || answer.status === 404) return location.reload();
+    // Nobody loses what they are typing: what they send tells them.
+    if ((answer.status === 401 || answer.status === 404) && !document.querySelector('dialog')) return location.reload();
     if (answer.status === 200) {
       tag = answer.headers.get('ETag') ?? '';
       const parts = await answer.json();
@@ -96,13 +106,17 @@ async function refresh() {
       for (const [name, html] of Object.entries(parts.parts)) put(name, html);
     } else if (answer.status === 304) {
       again = refresh.last ?? again;
+    } else {
+      throw new Error(`answered with ${answer.status}`);
     }
     refresh.last = again;
     failures = 0;
+    fresh = new Date();
   } catch {
     failures += 1;
     again = Math.min(60, again * 2 ** failures);
   }
+  tellAge();
   timer = setTimeout(refresh, again * 1000);
 }
 
