@@ -37,6 +37,16 @@ type integrationBody struct {
 	DeletedBy string
 }
 
+// Failing are the linked exports that cannot deliver.
+func (b integrationBody) Failing() (failing []exportRow) {
+	for _, e := range b.Exports {
+		if e.Trouble != nil {
+			failing = append(failing, e)
+		}
+	}
+	return failing
+}
+
 func (p *Portal) integration(ctx context.Context, v *visit) (*page, error) {
 	i, err := p.integrationOf(ctx, v)
 	if err != nil {

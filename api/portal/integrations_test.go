@@ -346,3 +346,17 @@ func TestPageOfADeletedIntegration(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingIsAllSetWhileAnExportFails(t *testing.T) {
+	t.Parallel()
+	works, fails := exportOf(schemas.ExportActive, 7, nil, nil), exportOf(schemas.ExportActive, 7, nil, nil)
+	fails.Name, fails.Trouble = "Standby", &trouble{}
+	body := integrationBody{Integration: active(), AllDone: true, Exports: []exportRow{works}}
+	shown := func() string {
+		return bodyOf(t, frame{page: &page{Template: "integration", Title: "Archive", Body: body}, Base: "/orgs/1", Zone: zone{time.UTC}})
+	}
+	require.Contains(t, shown(), "All set.")
+	body.Exports = append(body.Exports, fails)
+	require.NotContains(t, shown(), "All set.")
+	require.Contains(t, shown(), "1 export cannot deliver: <a href=\"/orgs/1/exports/"+fails.ID.String()+"\">Standby</a>.")
+}

@@ -60,7 +60,8 @@ func (p *Person) Click(name string) error {
 	left := "!window.auditferryPressed"
 	switch {
 	case found.Submits:
-		left += " || !auditferryPressed.isConnected" // the form came again with what is wrong
+		// The form came again with what is wrong, or says that nothing has come back.
+		left += " || !auditferryPressed.isConnected || document.querySelector('dialog [data-problem]') !== null"
 	case found.Close:
 		left += " || !document.querySelector('dialog[open]')"
 	case found.Dialog:

@@ -165,6 +165,27 @@ func TestGuideFollowsWhatIsTyped(t *testing.T) {
 	ada.seesNo("arn:aws:s3")
 }
 
+// A form that does not reach the server says so, keeps what was typed and can be
+// sent again.
+func TestDialogWithoutAConnection(t *testing.T) {
+	o := begin(t)
+	ada := o.as("ada", browser.Look{})
+	ada.visit(o.path("audit-logging"))
+	ada.click("Add")
+	ada.fill("Name", "Archive")
+	ada.must(ada.CutOff(true))
+	ada.click("Create storage integration")
+	ada.sees("Nothing has come back.")
+	value, err := ada.Value("Name")
+	ada.must(err)
+	require.Equal(t, "Archive", value)
+	ada.must(ada.CutOff(false))
+	ada.Complaints() // of the browser, about the connection
+	ada.Expect(http.StatusUnprocessableEntity)
+	ada.click("Create storage integration")
+	ada.wrong(map[string]string{"Destination": "", "Role ARN": ""})
+}
+
 // Those who hear a page are told that something has been copied, over a dialog
 // too, and by the name of its button what.
 func TestCopyingIsAnnounced(t *testing.T) {

@@ -75,20 +75,25 @@ function tellAge() {
   if (place && place.textContent !== text) place.textContent = text;
 }
 
+const nameOf = (thing) => thing && [thing.tagName, thing.id, thing.getAttribute('href'), thing.ariaLabel, thing.textContent].join();
+
+// What is unfolded stays so, and the keyboard stays where it is.
+function replace(place, content) {
+  const open = new Set(find('details[open][id]', place).map((details) => details.id));
+  const focused = place.contains(document.activeElement) ? nameOf(document.activeElement) : null;
+  place.replaceChildren(content);
+  for (const details of find('details[id]', place)) if (open.has(details.id)) details.open = true;
+  if (focused) find('a, button, summary, [tabindex]', place).find((thing) => nameOf(thing) === focused)?.focus({ preventScroll: true });
+  enhance(place);
+}
+
 function put(name, html) {
   const place = document.querySelector(`[data-part="${CSS.escape(name)}"]`);
   if (!place || shown.get(name) === html) return;
   shown.set(name, html);
   const next = document.createElement('template');
   next.innerHTML = html;
-  if (next.innerHTML === place.innerHTML) return;
-  const open = new Set(find('details[open][id]', place).map((details) => details.id));
-  const focused = place.contains(document.activeElement) ? document.activeElement : null;
-  const key = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.getAttribute('href') ? `a[href="${CSS.escape(focused.getAttribute('href'))}"]` : '');
-  place.replaceChildren(next.content);
-  for (const details of find('details[id]', place)) if (open.has(details.id)) details.open = true;
-  if (key) place.querySelector(key)?.focus({ preventScroll: true });
-  enhance(place);
+  if (next.innerHTML !== place.innerHTML) replace(place, next.content);
 }
 
 async function refresh() {
@@ -127,10 +132,9 @@ const pageOf = async (answer) => new DOMParser().parseFromString(await answer.te
 function fill(dialog, page) {
   const form = page.querySelector('main [data-form]');
   if (!form) return false;
-  dialog.replaceChildren(document.adoptNode(form));
   form.querySelector('h1').id = 'dialog-title';
   dialog.setAttribute('aria-labelledby', 'dialog-title');
-  enhance(dialog);
+  replace(dialog, document.adoptNode(form));
   (form.querySelector('[aria-invalid=true]') ?? form.querySelector('input:not([type=hidden]), select, textarea, button'))?.focus();
   return true;
 }
@@ -159,19 +163,35 @@ async function openDialog(url) {
   dialog.showModal();
 }
 
+const unreachable = 'Nothing has come back. Check your connection, and press the button again: it acts once, however often it is sent.';
+
+const line = (tag, text) => Object.assign(document.createElement(tag), { textContent: text });
+
+// What was typed stays below what went wrong, to be sent again.
+function complain(form, lines) {
+  const note = document.createElement('div');
+  Object.assign(note, { className: 'note bad', role: 'alert' });
+  note.dataset.problem = '';
+  note.replaceChildren(...lines);
+  form.querySelector('h1').after(note);
+}
+
 async function send(dialog, form, submitter) {
   const body = new URLSearchParams(new FormData(form, submitter));
   if (submitter) submitter.disabled = true;
-  let answer;
+  form.querySelector('[data-problem]')?.remove();
   try {
-    answer = await fetch(submitter?.getAttribute('formaction') ?? form.action, { method: 'POST', body, headers: { Accept: 'text/html' } });
+    const answer = await fetch(submitter?.getAttribute('formaction') ?? form.action, { method: 'POST', body, headers: { Accept: 'text/html' } });
+    if (answer.redirected) return location.assign(answer.url);
+    const page = await pageOf(answer);
+    if (fill(dialog, page)) return;
+    const notice = document.adoptNode(page.querySelector('main .notice'));
+    if (notice.querySelector('form')) return dialog.replaceChildren(notice); // which holds what was typed
+    complain(form, [line('strong', notice.querySelector('h1').textContent), ...find('p', notice)]);
   } catch {
-    if (submitter) submitter.disabled = false; // nothing has come back: it may be sent again
-    return;
+    complain(form, [line('p', unreachable)]);
   }
-  if (answer.redirected) return location.assign(answer.url);
-  const page = await pageOf(answer);
-  if (!fill(dialog, page)) dialog.replaceChildren(document.adoptNode(page.querySelector('main .notice')));
+  if (submitter) submitter.disabled = false;
 }
 
 document.addEventListener('click', (event) => {
