@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"reflect"
 
 	"github.com/auditferry/auditferry/internal/postgres"
 	"github.com/auditferry/auditferry/schemas"
@@ -49,12 +48,19 @@ func (a *Integrations) StoreCredentials(ctx context.Context, in schemas.StoreCre
 		if err := in.Credentials.Validate(integration.Cloud); err != nil {
 			return err
 		}
+		stored := schemas.CredentialsVersion(integration.Credentials, integration.Ownership.State == schemas.OwnershipImplied)
+		known := stored == schemas.CredentialsVersion(&in.Credentials, in.Exclusive)
+		if !known && op.Params.Replaces != "" && op.Params.Replaces != stored {
+			// Others were to be stored first and failed, or the provisioner has been
+			// faster: its credentials are not among the operations.
+			result = schemas.BeginCommandResult{Reason: "other credentials are there than whoever handed these in has seen; hand them in again to replace those"}
+			return tx.EndOperation(ctx, op.ID, schemas.OperationFailed, result.Reason)
+		}
 		exclusive := in.Exclusive || integration.Cloud == schemas.AWS // external IDs are never shared
 		if err := tx.UseIdentity(ctx, in.IntegrationID, in.Credentials, exclusive); err != nil {
 			return err
 		}
-		known := exclusive == (integration.Ownership.State == schemas.OwnershipImplied)
-		if known && integration.Credentials != nil && reflect.DeepEqual(*integration.Credentials, in.Credentials) {
+		if known {
 			result = schemas.BeginCommandResult{Reason: "these credentials are stored already"}
 			return tx.EndOperation(ctx, op.ID, schemas.OperationSucceeded, "")
 		}

@@ -81,6 +81,29 @@ func TestOperatorsReplaceCredentials(t *testing.T) {
 	require.Equal(t, 2, b.audited("auditferry.integration.provisioned"))
 }
 
+// What may be replaced is looked at again when the operation's turn comes:
+// earlier credentials may have come by another way than an operation, or not.
+func TestCredentialsThatNobodyHasSeenStay(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	a := &activities.Integrations{Store: b.Store}
+	i := b.addIntegration("s3://acme-logs/", unprovisioned)
+	creation := b.addOperation(i, schemas.OpCreateIntegration, schemas.OperationParams{})
+	handIn := func(seen *schemas.Credentials) schemas.OperationRef {
+		return b.addOperation(i, schemas.OpProvision, schemas.OperationParams{Replaces: schemas.CredentialsVersion(seen, true)})
+	}
+	late := handIn(nil)
+	begins(t, a.StoreCredentials, b.store(creation, "automatic"))
+	refused(t, a.StoreCredentials, b.store(late, "by-hand"),
+		"other credentials are there than whoever handed these in has seen; hand them in again to replace those")
+	require.Equal(t, schemas.OperationFailed, b.operation(late.OperationID).Status)
+	require.Equal(t, awsCredentials("automatic"), b.integration(i.ID).Credentials)
+
+	refused(t, a.StoreCredentials, b.store(handIn(nil), "automatic"), "these credentials are stored already")
+	begins(t, a.StoreCredentials, b.store(handIn(awsCredentials("automatic")), "by-hand"))
+	require.Equal(t, awsCredentials("by-hand"), b.integration(i.ID).Credentials)
+}
+
 func TestCredentialsOfAnotherCloudAreRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

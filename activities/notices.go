@@ -134,7 +134,7 @@ func (a *Notices) word(ctx context.Context, tx *postgres.Tx, in schemas.NoticeIn
 		if integration.Status != schemas.IntegrationProvisioning {
 			return mail.Message{}, fmt.Errorf("%w: the integration does not wait any more", errOutdated)
 		}
-		return mail.ProvisioningWaiting(org, integration, integration.CreatedAt, link)
+		return mail.ProvisioningWaiting(org, integration, integration.CreatedAt, a.link("operator/integrations/"+in.OrgID.String(), in.IntegrationID)+"/provision")
 	default:
 		return mail.Message{}, &schemas.FieldError{Field: "kind", Message: fmt.Sprintf("is %q, which is no notice", in.Kind)}
 	}

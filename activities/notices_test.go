@@ -155,7 +155,11 @@ func TestNoticesAreWordedByTheirKind(t *testing.T) {
 			sent := mails.sent[0]
 			require.Equal(t, "ann@example.com", sent.To)
 			require.Equal(t, test.subject, sent.Subject)
-			for _, words := range append(test.says, "https://audit.example.com/integrations/"+i.ID.String()) {
+			link := "https://audit.example.com/integrations/" + i.ID.String()
+			if kind == schemas.NoticeProvisioningWaiting { // operators are none of the org's members
+				link = "https://audit.example.com/operator/integrations/" + b.org.String() + "/" + i.ID.String() + "/provision"
+			}
+			for _, words := range append(test.says, link) {
 				require.Contains(t, sent.Text, words)
 			}
 			require.NotContains(t, sent.Text, "even-newer")

@@ -100,12 +100,13 @@ func readSeed(file string) (seeded, error) {
 }
 
 // people are an admin of both organizations, a viewer of one, someone who
-// belongs to neither, and an operator.
+// belongs to neither, an operator, and an operator who is also a viewer of one.
 func people(acme, globex uuid.UUID) []stack.OIDCUser {
 	return []stack.OIDCUser{
 		{Login: "ada", Name: "Ada Admin", Email: "ada@acme.example", Orgs: map[uuid.UUID]schemas.Role{acme: schemas.RoleAdmin, globex: schemas.RoleAdmin}},
 		{Login: "vic", Name: "Vic Viewer", Email: "vic@acme.example", Orgs: map[uuid.UUID]schemas.Role{acme: schemas.RoleViewer}},
 		{Login: "otto", Name: "Otto Outsider", Email: "otto@elsewhere.example", Orgs: map[uuid.UUID]schemas.Role{}},
 		{Login: "opal", Name: "Opal Operator", Email: "opal@auditferry.example", Orgs: map[uuid.UUID]schemas.Role{}, Operator: true},
+		{Login: "omar", Name: "Omar Operator", Email: "omar@auditferry.example", Orgs: map[uuid.UUID]schemas.Role{acme: schemas.RoleViewer}, Operator: true},
 	}
 }

@@ -55,7 +55,7 @@ func welcome(w io.Writer, s *stack.Stack, seeded seeded, took time.Duration) err
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(cells ...any) { _, _ = fmt.Fprintf(t, "  %s\t%s\t%s\n", cells...) } // Flush reports
 	_, _ = fmt.Fprintf(t, "\nEverything runs, after %s. Ctrl-C ends it.\n\n", took.Round(100*time.Millisecond))
-	row("Portal", s.API.URL, "sign in as ada (admin), vic (viewer), opal (operator) or otto (outsider), any password")
+	row("Portal", s.API.URL, "sign in as ada (admin), vic (viewer), opal (operator), omar (operator and viewer) or otto (outsider), any password")
 	row("API", s.API.URL, "documentation at /docs")
 	row("Temporal UI", s.Temporal.UI, "")
 	row("Inbox", s.Mail.Page, "every mail that was sent")

@@ -1,6 +1,11 @@
 package schemas
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
@@ -36,6 +41,23 @@ type GCPCredentials struct {
 	ServiceAccount string `json:"service_account"`
 }
 
+// CredentialsVersion tells what has been handed in for an integration from
+// anything else, and from nothing: nil. Exclusive says that no other org has the
+// same identity.
+func CredentialsVersion(c *Credentials, exclusive bool) string {
+	var handed Credentials
+	if c != nil {
+		handed = *c
+	}
+	exclusive = exclusive && c != nil || handed.AWS != nil // external IDs are never shared
+	text, err := json.Marshal(handed)
+	if err != nil {
+		panic(err) // strings alone
+	}
+	sum := sha256.Sum256(fmt.Appendf(text, " %t", exclusive))
+	return hex.EncodeToString(sum[:16])
+}
+
 var (
 	iamUserARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:user/[\w+=,.@/-]{1,512}$`)
 	awsAccount = regexp.MustCompile(`^\d{12}$`)
@@ -48,7 +70,7 @@ var (
 )
 
 // Validate checks that the credentials are of this cloud and well formed. It
-// returns a *FieldError.
+// returns a *FieldError, or several joined.
 func (c Credentials) Validate(cloud Cloud) error {
 	set := 0
 	for _, is := range []bool{c.AWS != nil, c.Azure != nil, c.GCP != nil} {
@@ -71,24 +93,26 @@ func (c Credentials) Validate(cloud Cloud) error {
 }
 
 func (c AWSCredentials) validate() error {
+	var id, user error
 	if n := len(c.ExternalID); n < 2 || n > 1224 || !externalID.MatchString(c.ExternalID) {
-		return &FieldError{"credentials.aws.external_id", "must be 2 to 1,224 letters, digits and + = , . @ : / - _"}
+		id = &FieldError{"credentials.aws.external_id", "must be 2 to 1,224 letters, digits and + = , . @ : / - _"}
 	}
 	if !iamUserARN.MatchString(c.IAMUserARN) {
-		return &FieldError{"credentials.aws.iam_user_arn", "must look like arn:aws:iam::123456789012:user/name"}
+		user = &FieldError{"credentials.aws.iam_user_arn", "must look like arn:aws:iam::123456789012:user/name"}
 	}
-	return nil
+	return errors.Join(id, user)
 }
 
 func (c AzureCredentials) validate() error {
+	var consent, name error
 	u, err := url.Parse(c.ConsentURL)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.Query().Get("client_id") == "" {
-		return &FieldError{"credentials.azure.consent_url", "must be an https URL with a client_id"}
+		consent = &FieldError{"credentials.azure.consent_url", "must be an https URL with a client_id"}
 	}
 	if !azureAppName.MatchString(c.MultiTenantAppName) {
-		return &FieldError{"credentials.azure.multi_tenant_app_name", "must be a name, an underscore and a suffix, such as auditferry_1700000000000"}
+		name = &FieldError{"credentials.azure.multi_tenant_app_name", "must be a name, an underscore and a suffix, such as auditferry_1700000000000"}
 	}
-	return nil
+	return errors.Join(consent, name)
 }
 
 func (c GCPCredentials) validate() error {

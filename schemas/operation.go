@@ -83,6 +83,7 @@ type OperationParams struct {
 	DeleteLinks bool         `json:"delete_exports,omitempty"` // delete_integration
 	Credentials *Credentials `json:"credentials,omitempty"`    // provision
 	Exclusive   bool         `json:"exclusive,omitempty"`      // provision
+	Replaces    string       `json:"replaces,omitempty"`       // provision: see CredentialsVersion; "" replaces whatever is there
 }
 
 // OperationOutcome is what an operation did beyond what was asked for, as far

@@ -34,6 +34,7 @@ type APIKey struct {
 	Role       Role       `json:"role"`
 	Name       string     `json:"name"`
 	CreatedAt  time.Time  `json:"created_at"`
+	CreatedBy  string     `json:"created_by,omitempty"`   // name of the API key or person
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"` // to the minute
 	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
 }

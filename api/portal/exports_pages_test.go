@@ -41,14 +41,6 @@ func editForm(of service.ExportView) url.Values {
 	return form
 }
 
-func hidden(name string, value any) string {
-	text, ok := value.(string)
-	if !ok {
-		text = strconv.Itoa(value.(int))
-	}
-	return `<input type="hidden" name="` + name + `" value="` + text + `">`
-}
-
 // Nobody undoes another's change unread: who comes second is told what is so
 // now, keeps what they typed, and decides.
 func TestEditsFromStaleForms(t *testing.T) {
@@ -57,7 +49,7 @@ func TestEditsFromStaleForms(t *testing.T) {
 	e, export, people := s.admins("ada", "bob")
 	ada, bob := people[0], people[1]
 	path := "/orgs/" + e.org.String() + "/exports/" + e.export.String() + "/edit"
-	require.Contains(t, bob.get(path).body, hidden(versionField, export.SpecVersion))
+	require.Equal(t, strconv.Itoa(export.SpecVersion), hidden(t, bob.get(path).body, versionField))
 
 	form := editForm(export)
 	form.Set("name", "Of Ada")
@@ -65,12 +57,12 @@ func TestEditsFromStaleForms(t *testing.T) {
 
 	form.Set("name", "Of Bob")
 	form.Set("preview", "1")
-	require.Contains(t, bob.post(path, form).body, hidden(versionField, export.SpecVersion), "a preview tells nobody of it")
+	require.Equal(t, strconv.Itoa(export.SpecVersion), hidden(t, bob.post(path, form).body, versionField), "a preview tells nobody of it")
 	form.Del("preview")
 	form.Set(everyNumber, "x")
 	a := bob.post(path, form)
 	require.Contains(t, a.body, "must be a whole number")
-	require.Contains(t, a.body, hidden(versionField, export.SpecVersion), "nor does what is wrong with a value")
+	require.Equal(t, strconv.Itoa(export.SpecVersion), hidden(t, a.body, versionField), "nor does what is wrong with a value")
 	form.Set(everyNumber, "2")
 	a = bob.post(path, form)
 	require.Equal(t, http.StatusConflict, a.status)
@@ -79,7 +71,7 @@ func TestEditsFromStaleForms(t *testing.T) {
 	require.Contains(t, a.body, "<dt>Schedule</dt><dd>every hour</dd>")
 	require.NotContains(t, a.body, "<dt>Format</dt>")
 	require.Contains(t, a.body, `value="Of Bob"`)
-	require.Contains(t, a.body, hidden(versionField, export.SpecVersion+1))
+	require.Equal(t, strconv.Itoa(export.SpecVersion+1), hidden(t, a.body, versionField))
 	require.Equal(t, "Of Ada", s.exportNow(e).Name)
 
 	form.Set(versionField, strconv.Itoa(export.SpecVersion+1))
@@ -111,8 +103,8 @@ func TestRelinkAndResumeFromStalePages(t *testing.T) {
 	_, err = s.service.PauseExport(t.Context(), call, service.PauseExport{ExportID: e.export})
 	require.NoError(t, err)
 	seen := s.exportNow(e).SpecVersion
-	require.Contains(t, ada.get(path+"/relink").body, hidden(versionField, seen))
-	require.Contains(t, ada.get(path).body, hidden("destination", export.Destination.String()))
+	require.Equal(t, strconv.Itoa(seen), hidden(t, ada.get(path+"/relink").body, versionField))
+	require.Equal(t, export.Destination.String(), hidden(t, ada.get(path).body, "destination"))
 
 	_, err = s.service.RelinkExport(t.Context(), call, service.RelinkExport{ExportID: e.export, IntegrationID: others[0]})
 	require.NoError(t, err)
@@ -120,12 +112,12 @@ func TestRelinkAndResumeFromStalePages(t *testing.T) {
 	require.Equal(t, http.StatusConflict, a.status)
 	require.Contains(t, a.body, "changed meanwhile by seed.")
 	require.Contains(t, a.body, "Other 0</strong> and delivers to")
-	require.Contains(t, a.body, hidden(versionField, seen+1))
+	require.Equal(t, strconv.Itoa(seen+1), hidden(t, a.body, versionField))
 
 	a = ada.post(path+"/resume", url.Values{"destination": {export.Destination.String()}})
 	require.Equal(t, http.StatusConflict, a.status)
 	require.Contains(t, a.body, "has changed meanwhile, to gs://other-0/")
-	require.Contains(t, a.body, hidden("destination", "gs://other-0/"))
+	require.Equal(t, "gs://other-0/", hidden(t, a.body, "destination"))
 	require.Equal(t, schemas.ExportPaused, s.exportNow(e).State)
 	require.Equal(t, http.StatusSeeOther, ada.post(path+"/resume", url.Values{"destination": {"gs://other-0/"}}).status)
 	require.Equal(t, schemas.ExportActive, s.exportNow(e).State)

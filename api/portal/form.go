@@ -51,6 +51,15 @@ func (f *form) Has(name, value string) bool { return slices.Contains(f.Values[na
 // Error is what is wrong with a field; "" is nothing.
 func (f *form) Error(name string) string { return f.Errors[name] }
 
+// filledFrom notes what is so now in a hidden field, which the service compares
+// when the form is sent. A form that was typed keeps what it was filled from,
+// until its person has been told that something else is so by now.
+func (f *form) filledFrom(field, now string) {
+	if !f.Typed || f.Problem != "" {
+		f.Values.Set(field, now)
+	}
+}
+
 // Input is the attributes of a text field: its ID, which is its name with a dash
 // for each dot, its name and value, and what describes it. Help says that the
 // page has a text for it with the ID "help-<name>".

@@ -73,7 +73,7 @@ func TestPagesNameWhoIsMailed(t *testing.T) {
 		require.Contains(t, ada.get(path).body, `Nobody is told by mail: no address has been entered. <a href="/orgs/`+acme.org.String()+`/notices">`, path)
 	}
 	require.Contains(t, vic.get(acme.at(acme.org, integrationRoute)).body, "An admin of your organization can enter some.")
-	_, err := s.service.SetNoticeEmails(t.Context(), adminOf(acme.org).Caller, []string{"ops@acme.example"})
+	_, err := s.service.SetNoticeEmails(t.Context(), adminOf(acme.org).Caller, []string{"ops@acme.example"}, nil)
 	require.NoError(t, err)
 	for _, page := range pages {
 		path := acme.at(acme.org, integrationRoute+page)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -16,7 +17,7 @@ import (
 func (p *Portal) registerKeys(pages gin.IRouter) {
 	pages.GET("/orgs/:org/api-keys", p.member(p.keys))
 	pages.GET("/orgs/:org/api-keys/new", p.member(p.keyForm().shown))
-	pages.POST("/orgs/:org/api-keys/new", p.createKey)
+	pages.POST("/orgs/:org/api-keys/new", guarded(p.memberVisit, p.createKey))
 	p.memberForm(pages, "/orgs/:org/api-keys/:id/revoke", formPage{show: p.revokePage, do: p.revokeKey})
 	p.registerNotices(pages)
 }
@@ -28,20 +29,29 @@ const (
 	createdQuery = "created"
 )
 
+type keysBody struct{ Active, Revoked []schemas.APIKey }
+
 func (p *Portal) keys(ctx context.Context, v *visit) (*page, error) {
 	keys, err := p.service.APIKeys(ctx, v.caller, nil)
 	if err != nil {
 		return nil, err
 	}
-	shown := &page{Template: "keys", Title: "API keys", Section: "keys", Body: keys}
-	for _, key := range keys {
-		if key.RevokedAt != nil && key.ID.String() == v.c.Query(revokedQuery) {
+	var body keysBody
+	shown := &page{Template: "keys", Title: "API keys", Section: "keys"}
+	for _, key := range slices.Backward(keys) { // the newest first
+		if key.RevokedAt == nil {
+			body.Active = append(body.Active, key)
+			continue
+		}
+		body.Revoked = append(body.Revoked, key)
+		if key.ID.String() == v.c.Query(revokedQuery) {
 			shown.Done = &done{
 				Ended: true, Text: "API key revoked", Close: v.path("api-keys"),
 				Detail: "“" + key.Name + "” is refused from now on.",
 			}
 		}
 	}
+	shown.Body = body
 	return shown, nil
 }
 
@@ -91,17 +101,13 @@ func (b keyCreatedBody) Sends() bool { return b.Key.Role != schemas.RoleViewer }
 
 // createKey answers with the key itself: it is shown this once, and an address
 // that leads to it must not exist.
-func (p *Portal) createKey(c *gin.Context) {
-	v, ok := p.memberVisit(c)
-	if !ok {
-		return
-	}
-	sent, err := readForm(c)
+func (p *Portal) createKey(v *visit) {
+	sent, err := readForm(v.c)
 	if err != nil {
 		p.fail(v, err)
 		return
 	}
-	created, err := p.service.CreateAPIKey(c.Request.Context(), v.call(), service.CreateAPIKey{
+	created, err := p.service.CreateAPIKey(v.c.Request.Context(), v.call(), service.CreateAPIKey{
 		Name: sent.Text("name"), Role: schemas.Role(sent.Get("role")),
 	})
 	if err != nil {
@@ -111,7 +117,7 @@ func (p *Portal) createKey(c *gin.Context) {
 	p.render(v, &page{
 		Template: "key_created", Title: "API key created", Section: "keys",
 		Crumbs: []crumb{{"API keys", v.path("api-keys")}},
-		Body:   keyCreatedBody{created, p.origin(c), time.Now().UTC()},
+		Body:   keyCreatedBody{created, p.origin(v.c), time.Now().UTC()},
 	})
 }
 
@@ -147,6 +153,9 @@ func (p *Portal) revokePage(ctx context.Context, v *visit, f *form) (*page, erro
 	key, err := p.keyOf(ctx, v)
 	if err != nil {
 		return nil, err
+	}
+	if key.RevokedAt != nil {
+		return nil, &service.Error{Kind: service.Conflict, Detail: "The API key “" + key.Name + "” has been revoked already. Programs that use it are refused."}
 	}
 	return &page{
 		Template: "key_revoke", Title: "Revoke the API key “" + key.Name + "”?", Section: "keys",

@@ -2,18 +2,21 @@ package portal
 
 import (
 	"context"
-	"net/url"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 )
 
 func (p *Portal) registerNotices(pages gin.IRouter) {
-	p.memberForm(pages, "/orgs/:org/notices", formPage{values: p.noticeValues, show: p.noticesPage, do: p.setNotices})
+	p.memberForm(pages, "/orgs/:org/notices", formPage{show: p.noticesPage, do: p.setNotices})
 }
 
 // noticesField is the field of the addresses, one in each line.
 const noticesField = "notice_emails"
+
+// formerField is the hidden field of the addresses that the form was filled
+// from.
+const formerField = "former"
 
 // savedQuery says that the addresses have been saved. Whoever makes it up sees
 // the addresses beside it, as they are.
@@ -45,19 +48,23 @@ var occasions = []struct {
 
 type noticesBody struct {
 	Form      *form
-	Emails    []string
+	Emails    []string // as they are now, whatever has been typed
 	Occasions any
 }
 
-func (p *Portal) noticeValues(ctx context.Context, v *visit) (url.Values, error) {
+func (p *Portal) noticesPage(ctx context.Context, v *visit, f *form) (*page, error) {
 	org, err := p.service.OwnOrg(ctx, v.caller)
-	return url.Values{noticesField: {strings.Join(org.NoticeEmails, "\n")}}, err
-}
-
-func (p *Portal) noticesPage(_ context.Context, v *visit, f *form) (*page, error) {
+	if err != nil {
+		return nil, err
+	}
+	now := strings.Join(org.NoticeEmails, "\n")
+	f.filledFrom(formerField, now)
+	if !f.Typed {
+		f.Values.Set(noticesField, now)
+	}
 	shown := &page{
 		Template: "notices", Title: "Members’ mails", Section: "notices",
-		Body: noticesBody{f, addresses(f.Get(noticesField)), occasions},
+		Body: noticesBody{f, org.NoticeEmails, occasions},
 	}
 	if !f.Typed && v.c.Query(savedQuery) != "" {
 		shown.Done = &done{Ended: true, Text: "Addresses saved", Close: v.path("notices")}
@@ -67,7 +74,7 @@ func (p *Portal) noticesPage(_ context.Context, v *visit, f *form) (*page, error
 
 func (p *Portal) setNotices(ctx context.Context, v *visit, f *form) (string, error) {
 	emails := addresses(f.Get(noticesField))
-	if _, err := p.service.SetNoticeEmails(ctx, v.caller, emails); err != nil {
+	if _, err := p.service.SetNoticeEmails(ctx, v.caller, emails, addresses(f.Get(formerField))); err != nil {
 		return "", inLines(err, emails)
 	}
 	return v.path("notices") + "?" + savedQuery + "=1", nil

@@ -1,14 +1,19 @@
 package portal
 
 import (
+	"html"
+	"io"
 	"net/http"
 	"net/url"
+	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
 )
 
@@ -51,9 +56,99 @@ func TestKeys(t *testing.T) {
 	require.NotContains(t, ada.get(path+"?revoked="+key).body, "API key revoked")
 	require.Contains(t, ada.get(path+"/"+key+"/revoke").body, "Revoke the API key “Product”?")
 	ada.post(path+"/"+key+"/revoke", url.Values{}).leads(t, path+"?revoked="+key)
-	require.Contains(t, ada.get(path+"?revoked="+key).body, "“Product” is refused from now on.")
+	after := ada.get(path + "?revoked=" + key).body
+	require.Contains(t, after, "“Product” is refused from now on.")
+	require.Contains(t, after, "Revoked keys (1)")
+	require.Contains(t, after, "by ada")
+	require.Contains(t, after, "No API key is in use.")
+	require.Equal(t, http.StatusConflict, ada.get(path+"/"+key+"/revoke").status, "there is nothing to confirm any more")
 	_, err = s.service.Authenticate(t.Context(), secret)
 	require.Error(t, err)
+}
+
+// asShell gives the arguments that a command has when it is pasted into a shell.
+func asShell(t *testing.T, command string) []string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", `curl() { printf '%s\n' "$@"; }; `+command).Output()
+	require.NoError(t, err)
+	return strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+}
+
+var exampleText = regexp.MustCompile(`(?s)<pre id="example"[^>]*>(.*?)</pre>`)
+
+// What the page has people paste works as it is, for every role, and only once.
+func TestExampleOfAKey(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	acme := s.addOrg("Acme")
+	ada := s.signedIn(person("ada", map[uuid.UUID]schemas.Role{acme: schemas.RoleAdmin}))
+	path := "/orgs/" + acme.String() + "/api-keys/new"
+	for role, want := range map[schemas.Role]int{
+		schemas.RoleIngest: http.StatusCreated, schemas.RoleAdmin: http.StatusCreated, schemas.RoleViewer: http.StatusOK,
+	} {
+		page := ada.post(path, url.Values{"name": {"Key"}, "role": {string(role)}, keyField: {uuid.NewString()}})
+		example := exampleText.FindStringSubmatch(page.body)
+		require.Len(t, example, 2, page.body)
+		args := asShell(t, html.UnescapeString(example[1]))
+		var address, body string
+		header, method := http.Header{}, http.MethodGet
+		for i := 0; i < len(args); i++ {
+			switch args[i] {
+			case "-H":
+				i++
+				name, value, _ := strings.Cut(args[i], ": ")
+				header.Set(name, value)
+			case "-d":
+				i++
+				method, body = http.MethodPost, args[i]
+			case "--fail-with-body":
+			default:
+				require.Empty(t, address, args)
+				address = args[i]
+			}
+		}
+		var answers []string
+		for range 2 {
+			request, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
+			require.NoError(t, err)
+			request.Header = header
+			got, err := http.DefaultClient.Do(request)
+			require.NoError(t, err)
+			text, err := io.ReadAll(got.Body)
+			require.NoError(t, err)
+			require.NoError(t, got.Body.Close())
+			require.Equal(t, want, got.StatusCode, "%s: %s", role, text)
+			answers = append(answers, string(text))
+		}
+		if role != schemas.RoleViewer {
+			require.Equal(t, answers[0], answers[1], "it has recorded one event")
+		}
+	}
+	tried, err := s.service.SearchEvents(t.Context(), adminOf(acme).Caller, service.EventFilter{Action: "key.tried"}, service.Page{})
+	require.NoError(t, err)
+	require.Len(t, tried.Items, 2)
+}
+
+// The newest keys come first, and those that are of no use any more last.
+func TestKeysAreSorted(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	acme := s.addOrg("Acme")
+	ada := s.signedIn(person("ada", map[uuid.UUID]schemas.Role{acme: schemas.RoleAdmin}))
+	vic := s.signedIn(person("vic", map[uuid.UUID]schemas.Role{acme: schemas.RoleViewer}))
+	path := "/orgs/" + acme.String() + "/api-keys"
+	for _, name := range []string{"oldest", "revoked", "newest"} {
+		created, err := s.service.CreateAPIKey(t.Context(), adminOf(acme), service.CreateAPIKey{Name: name, Role: schemas.RoleIngest})
+		require.NoError(t, err)
+		if name == "revoked" {
+			require.NoError(t, s.service.RevokeAPIKey(t.Context(), adminOf(acme).Caller, nil, created.Key.ID))
+		}
+	}
+	list := ada.get(path).body
+	require.Regexp(t, `(?s)<strong>newest</strong>.*<strong>oldest</strong>.*Revoked keys \(1\).*<strong>revoked</strong>`, list)
+	require.NotContains(t, list, "<details id=\"revoked\" open>")
+	require.Equal(t, http.StatusForbidden, vic.get(path).status)
+	require.Equal(t, http.StatusForbidden, vic.get(path+"/new").status)
 }
 
 func TestNotices(t *testing.T) {
@@ -64,7 +159,7 @@ func TestNotices(t *testing.T) {
 	vic := s.signedIn(person("vic", map[uuid.UUID]schemas.Role{acme: schemas.RoleViewer}))
 	path := "/orgs/" + acme.String() + "/notices"
 	require.Contains(t, ada.get(path).body, "Nobody is told of anything yet")
-	require.Contains(t, vic.get(path).body, "Nobody gets them.")
+	require.Contains(t, vic.get(path).body, "An admin of your organization can say who should be told.")
 
 	wrong := ada.post(path, url.Values{"notice_emails": {"a@acme.example\r\nbob@\r\n"}})
 	require.Equal(t, http.StatusUnprocessableEntity, wrong.status)
@@ -79,4 +174,30 @@ func TestNotices(t *testing.T) {
 	seen := vic.get(path).body
 	require.Contains(t, seen, "c@acme.example")
 	require.NotContains(t, seen, "<textarea")
+
+	// Whoever has not seen these does not take them away, unless they see them
+	// and save once more.
+	mine := url.Values{"notice_emails": {"d@acme.example"}, "former": {""}}
+	lost := ada.post(path, mine)
+	require.Equal(t, http.StatusConflict, lost.status)
+	require.Contains(t, lost.body, "Somebody else has changed the addresses since you looked.")
+	require.Contains(t, lost.body, "<li>b@acme.example</li>")
+	require.Contains(t, lost.body, "d@acme.example</textarea>", "what was typed is still there")
+	mine.Set("former", hidden(t, lost.body, "former"))
+	ada.post(path, mine).leads(t, path+"?saved=1")
+
+	// Something wrong beside it does not pass for having seen them.
+	mine.Set("former", "")
+	mine.Set("notice_emails", "e@")
+	wrong = ada.post(path, mine)
+	require.Equal(t, http.StatusUnprocessableEntity, wrong.status)
+	require.Empty(t, hidden(t, wrong.body, "former"))
+}
+
+// hidden is the value of a hidden field.
+func hidden(t *testing.T, page, name string) string {
+	t.Helper()
+	found := regexp.MustCompile(`<input type="hidden" name="` + name + `" value="([^"]*)">`).FindStringSubmatch(page)
+	require.Len(t, found, 2, page)
+	return html.UnescapeString(found[1])
 }

@@ -38,7 +38,17 @@ type overviewBody struct {
 	More    string
 	Backlog service.Backlog
 	Bad     int // parts of the service that stand still
-	Warn    int // those that somebody should look at
+	Warn    int // those that somebody should look at, or that cannot be found out about
+}
+
+// add counts a part of the service.
+func (b *overviewBody) add(part service.Part) {
+	switch part.State {
+	case service.PartBad:
+		b.Bad++
+	case service.PartWarning, service.PartUnknown:
+		b.Warn++
+	}
 }
 
 // overview is what an operator has to do now.
@@ -54,12 +64,7 @@ func (p *Portal) overview(ctx context.Context, v *visit) (*page, error) {
 	parts, err := p.service.Health(ctx, v.caller)
 	body := overviewBody{Waiting: waiting.Items, More: more(v, waiting.NextCursor), Backlog: backlog}
 	for _, part := range parts {
-		switch part.State {
-		case service.PartBad:
-			body.Bad++
-		case service.PartWarning:
-			body.Warn++
-		}
+		body.add(part)
 	}
 	return &page{Template: "operator", Title: "Overview", Section: "overview", Body: body}, err
 }
@@ -90,7 +95,7 @@ var turns = map[schemas.ErrorKind]string{
 }
 
 func failingRowOf(failing service.FailingExport) failingRow {
-	row := failingRow{FailingExport: failing, What: unsorted.what, Turn: "Up to us: no cloud has answered this.", Ours: true}
+	row := failingRow{FailingExport: failing, What: unsorted.what, Turn: "Up to us: no cloud has answered this. The workflow says where it failed.", Ours: true}
 	if failing.Failure == nil {
 		row.What, row.Turn = "No failed run is known", "Look at the export’s schedule."
 		return row
@@ -156,7 +161,7 @@ func (p *Portal) createOrg(ctx context.Context, v *visit, f *form) (string, erro
 	if err != nil {
 		return "", inLines(err, emails)
 	}
-	return "/operator/orgs/" + org.ID.String() + "?" + createdQuery + "=1", nil
+	return told("/operator/orgs/"+org.ID.String(), createdQuery, org.ID), nil
 }
 
 type orgBody struct {
@@ -180,11 +185,8 @@ func (p *Portal) org(ctx context.Context, v *visit) (*page, error) {
 		Crumbs: append(operatorCrumbs, crumb{"Organizations", "/operator/orgs"}),
 		Body:   orgBody{org, list.Items, more(v, list.NextCursor)},
 	}
-	if v.c.Query(createdQuery) != "" {
-		shown.Done = &done{
-			Ended: true, Text: "Organization created", Close: v.c.Request.URL.Path,
-			Detail: "Its people come in as soon as the identity provider says that they belong to it.",
-		}
+	if v.c.Query(createdQuery) == org.ID.String() {
+		shown.Done = &done{Ended: true, Text: "Organization created", Close: v.c.Request.URL.Path}
 	}
 	return shown, err
 }

@@ -3,52 +3,60 @@ package portal
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
 )
 
+// replacesField is the hidden field of the version of the credentials that the
+// operator has seen.
+const replacesField = "replaces"
+
 type provisionBody struct {
-	Form        *form
-	OrgName     string
-	Integration schemas.Integration
+	Form *form
+	service.Provisioning
 }
 
 func (p *Portal) provisionPage(ctx context.Context, v *visit, f *form) (*page, error) {
-	integration, err := p.provisioned(ctx, v)
+	org, id, err := provisioned(v)
 	if err != nil {
 		return nil, err
 	}
-	org, err := p.service.Org(ctx, v.caller, integration.OrgID)
+	found, err := p.service.Provisioning(ctx, v.caller, org, id)
+	if err != nil {
+		return nil, err
+	}
+	f.filledFrom(replacesField, found.Version)
 	title := "Hand in credentials"
-	if integration.Status != schemas.IntegrationProvisioning {
+	if found.Credentials != nil {
 		title = "Replace the credentials"
 	}
 	return &page{
 		Template: "operator_provision", Title: title, Section: "overview", Crumbs: operatorCrumbs,
-		Body: provisionBody{f, org.Name, integration},
-	}, err
+		Body: provisionBody{f, found},
+	}, nil
 }
 
-// provisioned is the integration of the page.
-func (p *Portal) provisioned(ctx context.Context, v *visit) (schemas.Integration, error) {
-	org, err := pathID(v.c, "org")
-	if err != nil {
-		return schemas.Integration{}, err
+// provisioned is the organization and the integration of the page.
+func provisioned(v *visit) (org, id uuid.UUID, err error) {
+	if org, err = pathID(v.c, "org"); err == nil {
+		id, err = pathID(v.c, "id")
 	}
-	id, err := pathID(v.c, "id")
-	if err != nil {
-		return schemas.Integration{}, err
-	}
-	return p.service.OrgIntegration(ctx, v.caller, org, id)
+	return org, id, err
 }
 
 func (p *Portal) provision(ctx context.Context, v *visit, f *form) (string, error) {
-	integration, err := p.provisioned(ctx, v)
+	org, id, err := provisioned(v)
+	if err != nil {
+		return "", err
+	}
+	integration, err := p.service.OrgIntegration(ctx, v.caller, org, id)
 	if err != nil {
 		return "", err
 	}
 	op, err := p.service.Provision(ctx, v.call(), service.Provision{
-		OrgID: integration.OrgID, IntegrationID: integration.ID,
+		OrgID: org, IntegrationID: id, Replaces: f.Get(replacesField),
 		Credentials: credentialsOf(integration.Cloud, f), Exclusive: f.Get("exclusive") != "",
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package portal
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,9 +58,27 @@ func TestHandInCredentials(t *testing.T) {
 	require.True(t, op.Params.Exclusive)
 	require.Equal(t, consent, op.Params.Credentials.Azure.ConsentURL)
 	require.NoError(t, s.store.InOrg(t.Context(), acme, func(tx *postgres.Tx) error {
+		if err := tx.SetCredentials(t.Context(), *created.IntegrationID, *op.Params.Credentials, true); err != nil {
+			return err
+		}
 		return tx.EndOperation(t.Context(), op.ID, schemas.OperationSucceeded, "")
 	}))
 	require.Contains(t, opal.get(handed.header.Get("Location")).body, "Credentials handed in")
+
+	// Another operator, whose form was filled before, sees what is there now and
+	// can replace it.
+	late := url.Values{
+		"credentials.azure.consent_url": {consent}, "credentials.azure.multi_tenant_app_name": {"another_2"}, "replaces": {hidden(t, page, "replaces")},
+	}
+	conflict := opal.post(path, late)
+	require.Equal(t, http.StatusConflict, conflict.status)
+	require.Contains(t, conflict.body, "Other credentials have been handed in since you looked.")
+	require.Contains(t, conflict.body, "<code>auditferry_1</code>")
+	require.Contains(t, conflict.body, " by opal")
+	require.Contains(t, conflict.body, `value="another_2"`, "what was typed is still there")
+	require.Contains(t, conflict.body, "Replace the credentials")
+	late.Set("replaces", hidden(t, conflict.body, "replaces"))
+	require.Equal(t, http.StatusSeeOther, opal.post(path, late).status)
 
 	// An ID alone leads nowhere: the organization has to be the right one.
 	globex := s.addOrg("Globex")
@@ -117,6 +136,9 @@ func TestOrganizations(t *testing.T) {
 	require.Equal(t, created.header.Get("Location"), again.header.Get("Location"), "sent twice, the form makes one")
 	page := opal.get(created.header.Get("Location")).body
 	require.Contains(t, page, "Organization created")
+	require.Contains(t, page, "API key of the role", "what comes next")
+	plain, _, _ := strings.Cut(created.header.Get("Location"), "?")
+	require.NotContains(t, opal.get(plain+"?created="+uuid.NewString()).body, "Organization created")
 	require.Contains(t, page, "it@initech.example")
 	require.Contains(t, opal.get("/operator/orgs").body, "Initech")
 }
@@ -127,6 +149,17 @@ func TestHealthPage(t *testing.T) {
 	opal := s.operator()
 	require.Contains(t, opal.get("/operator/health").body, "Its schema has version")
 	require.Contains(t, opal.get("/operator").body, "All parts are well")
+}
+
+// A part that nobody can ask is not well.
+func TestPartsThatAreNotKnown(t *testing.T) {
+	t.Parallel()
+	body := overviewBody{}
+	for _, state := range []service.PartState{service.PartGood, service.PartUnknown, service.PartWarning, service.PartBad} {
+		body.add(service.Part{State: state})
+	}
+	require.Equal(t, 2, body.Warn)
+	require.Equal(t, 1, body.Bad)
 }
 
 // An operator of one organization finds the way from its pages to the

@@ -50,7 +50,7 @@ var statuses = map[any]status{
 	service.PartGood:    {"good", "Good"},
 	service.PartWarning: {"warn", "Look at it"},
 	service.PartBad:     {"bad", "Stands still"},
-	service.PartUnknown: {"quiet", "Not known"},
+	service.PartUnknown: {"warn", "Not known"},
 }
 
 // statusOf is the word for a status of any kind.

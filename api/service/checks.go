@@ -57,7 +57,7 @@ func checkEmails(addresses []string) error {
 		if err != nil || parsed.Address != address || len(address) > maxEmailBytes || !printable(address) {
 			return wrong(i, "must be a mail address such as admin@acme.example")
 		}
-		if slices.Contains(addresses[:i], address) {
+		if slices.ContainsFunc(addresses[:i], func(before string) bool { return strings.EqualFold(before, address) }) {
 			return wrong(i, "is named before; every mail would come twice")
 		}
 	}

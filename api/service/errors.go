@@ -3,6 +3,7 @@ package service
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -55,17 +56,24 @@ func missing(err error, what string, id uuid.UUID) error {
 }
 
 // invalid joins what the checks found wrong into one error, so that a person
-// need not mend a form one field at a time; nil when they found nothing.
+// need not mend a form one field at a time; nil when they found nothing. A check
+// may have joined its own findings; of two about the same field the first
+// counts.
 func invalid(checks ...error) error {
 	var fields []schemas.FieldError
-	for _, err := range checks {
+	for len(checks) > 0 {
+		err := checks[0]
+		checks = checks[1:]
 		var field *schemas.FieldError
+		joined, several := err.(interface{ Unwrap() []error })
 		switch {
 		case err == nil:
-		case errors.As(err, &field):
-			fields = append(fields, *field)
-		default:
+		case several:
+			checks = append(joined.Unwrap(), checks...)
+		case !errors.As(err, &field):
 			return err
+		case !slices.ContainsFunc(fields, func(f schemas.FieldError) bool { return f.Field == field.Field }):
+			fields = append(fields, *field)
 		}
 	}
 	if len(fields) == 0 {

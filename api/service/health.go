@@ -2,10 +2,13 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/auditferry/auditferry/internal/postgres"
 	"github.com/auditferry/auditferry/internal/temporalclient"
@@ -36,11 +39,13 @@ const (
 // Part is one of the things that the service is made of, or lives on.
 type Part struct {
 	Name     string
+	Is       string // what it is for, a sentence
 	State    PartState
 	Found    string     // what was found, a sentence
 	At       *time.Time // when what Found speaks of happened; nil where it says nothing
 	Todo     string     // what an operator does about it; "" is nothing
-	Schedule string     // the ID of a schedule in Temporal; "" for what is none
+	Schedule string     // the ID of a schedule in Temporal to look at; "" is none
+	Workflow string     // the same of a workflow
 }
 
 // healthPatience is how long Temporal has to answer: a person waits, and the
@@ -66,11 +71,11 @@ func (s *Service) Health(ctx context.Context, caller Caller) ([]Part, error) {
 	looks := []func(context.Context) []Part{s.databaseParts}
 	if s.temporal != nil {
 		looks = append(looks, s.temporalPart,
-			s.workers(schemas.TaskQueueControl, "Workers, commands", "Commands are accepted, and wait."),
-			s.workers(schemas.TaskQueueExport, "Workers, exports", "Nothing is delivered."),
-			s.scheduled(schemas.ScheduleReconcile, "What a crash left behind is not taken up."),
-			s.scheduled(schemas.ScheduleWatch, "Nobody is mailed about failing exports and expiring events."),
-			s.scheduled(schemas.ScheduleRetention, "Partitions are not made ahead, and old events are not dropped."))
+			s.workers(schemas.TaskQueueControl, "Workers, commands", "They carry out commands, check access and send mails.", "Commands are accepted, and wait."),
+			s.workers(schemas.TaskQueueExport, "Workers, exports", "They write what is delivered.", "Nothing is delivered."),
+			s.scheduled(schemas.ScheduleReconcile, "It takes up what a crash left behind.", "What a crash left behind stays there."),
+			s.scheduled(schemas.ScheduleWatch, "It looks for exports that fail and events that expire.", "Nobody is mailed about them."),
+			s.scheduled(schemas.ScheduleRetention, "It drops events that have been kept long enough.", "Old events stay, and the database grows."))
 	}
 	found := make([][]Part, len(looks))
 	ctx, cancel := context.WithTimeout(ctx, healthPatience)
@@ -92,14 +97,14 @@ func sayOnce(parts []Part) []Part {
 	silent := slices.ContainsFunc(parts, func(p Part) bool { return p.Name == partTemporal && p.State == PartBad })
 	for i := range parts {
 		if silent && parts[i].State == PartUnknown {
-			parts[i].Found = "Temporal does not answer."
+			parts[i].Found, parts[i].Todo = "Temporal does not answer.", ""
 		}
 	}
 	return parts
 }
 
 func (s *Service) databaseParts(ctx context.Context) []Part {
-	part := Part{Name: "Database", State: PartGood}
+	part := Part{Name: "Database", Is: "It holds events, integrations, exports and the ledger.", State: PartGood}
 	applied, wanted, err := s.store.SchemaVersion(ctx)
 	switch {
 	case err != nil:
@@ -114,24 +119,56 @@ func (s *Service) databaseParts(ctx context.Context) []Part {
 	default:
 		part.Found = fmt.Sprintf("It answers. Its schema has version %d.", applied)
 	}
-	var waits postgres.Backlog
+	var piles []Part
 	err = s.store.AsOperator(ctx, func(tx *postgres.Tx) (err error) {
-		waits, err = tx.Backlog(ctx)
+		piles, err = pilesOf(ctx, tx)
 		return err
 	})
 	if err != nil {
 		part.State, part.Found = PartBad, "What waits could not be counted: "+err.Error()+"."
+		part.Todo = "Look at the log of the Postgres server."
 		return []Part{part}
 	}
-	return []Part{part,
-		waiting("Operations", waits.Operations, "All have ended.", "open", "Look at the workers and at the schedule reconcile first; then at the integration's workflow."),
-		waiting("Schedules of exports", waits.Unapplied, "All are as their exports want them.", "to be applied yet", "Look at Temporal and at the schedule reconcile: it applies them every minute."),
+	return append([]Part{part}, piles...)
+}
+
+func pilesOf(ctx context.Context, tx *postgres.Tx) ([]Part, error) {
+	waits, err := tx.Backlog(ctx)
+	if err != nil {
+		return nil, err
 	}
+	operations := waiting(Part{Name: "Operations", Is: "What people have asked for, until it is carried out."}, waits.Operations,
+		"All have ended.", "open", "Look at the workers and at the schedule reconcile first.")
+	schedules := waiting(Part{Name: "Schedules of exports", Is: "They start the runs."}, waits.Unapplied,
+		"All are as their exports want them.", "to be applied yet", "Look at Temporal and at the schedule reconcile: it applies them every minute.")
+	if operations.State == PartGood {
+		return []Part{operations, schedules}, nil
+	}
+	// Which one it is, is what an operator asks next.
+	op, err := tx.LongestOpen(ctx)
+	if errors.Is(err, postgres.ErrNotFound) {
+		return []Part{operations, schedules}, nil // it has ended since
+	}
+	if err != nil {
+		return nil, err
+	}
+	names, err := tx.OrgNames(ctx, []uuid.UUID{op.OrgID})
+	operations.Found += fmt.Sprintf(" That is %s of %s, operation %s.", op.Kind, names[op.OrgID], op.ID)
+	switch {
+	case op.BackfillID != nil:
+		operations.Workflow = schemas.BackfillWorkflowID(*op.BackfillID)
+	case op.ExportID != nil:
+		operations.Schedule = schemas.ExportScheduleID(*op.ExportID)
+	case op.IntegrationID != nil:
+		operations.Workflow = schemas.IntegrationWorkflowID(*op.IntegrationID)
+		operations.Todo += " Then look at the integration’s workflow: its details say what it waits for."
+	}
+	return []Part{operations, schedules}, err
 }
 
 // waiting judges a pile by its oldest.
-func waiting(name string, pile postgres.Pile, none, what, todo string) Part {
-	part := Part{Name: name, State: PartGood, Found: none, At: pile.Oldest}
+func waiting(part Part, pile postgres.Pile, none, what, todo string) Part {
+	part.State, part.Found, part.At = PartGood, none, pile.Oldest
 	if pile.Oldest == nil {
 		return part
 	}
@@ -145,31 +182,36 @@ func waiting(name string, pile postgres.Pile, none, what, todo string) Part {
 	return part
 }
 
-const partTemporal = "Temporal"
+const (
+	partTemporal = "Temporal"
+	temporalIs   = "It keeps the time, and hands workers their tasks."
+)
 
 func (s *Service) temporalPart(ctx context.Context) []Part {
 	namespace, err := s.temporal.Namespace(ctx)
 	if err != nil {
 		return []Part{{
-			Name: partTemporal, State: PartBad, Found: "It does not answer: " + err.Error() + ".",
+			Name: partTemporal, Is: temporalIs, State: PartBad, Found: "It does not answer: " + err.Error() + ".",
 			Todo: "Look at the Temporal server, and at the TEMPORAL_* settings of this program. Commands are accepted meanwhile, and carried out when it is back.",
 		}}
 	}
-	return []Part{{Name: partTemporal, State: PartGood, Found: "It answers, and has the namespace " + namespace + "."}}
+	return []Part{{Name: partTemporal, Is: temporalIs, State: PartGood, Found: "It answers, and has the namespace " + namespace + "."}}
 }
 
 // unknown is what cannot be seen without Temporal.
-func unknown(name string, err error) Part {
-	return Part{Name: name, State: PartUnknown, Found: "Temporal did not tell: " + err.Error() + "."}
+func unknown(part Part, err error) []Part {
+	part.State, part.Found = PartUnknown, "Temporal did not tell: "+err.Error()+"."
+	part.Todo = "Look again in a minute. If it stays so, look at the log of the Temporal server."
+	return []Part{part}
 }
 
-func (s *Service) workers(queue, name, without string) func(context.Context) []Part {
+func (s *Service) workers(queue, name, is, without string) func(context.Context) []Part {
 	return func(ctx context.Context) []Part {
+		part := Part{Name: name, Is: is, State: PartGood}
 		pollers, err := s.temporal.Pollers(ctx, queue)
 		if err != nil {
-			return []Part{unknown(name, err)}
+			return unknown(part, err)
 		}
-		part := Part{Name: name, State: PartGood}
 		here := 0
 		for _, poller := range pollers {
 			if time.Since(poller.SeenAt) <= workerGone {
@@ -198,14 +240,14 @@ const (
 	outcomeRunning   = "running"
 )
 
-func (s *Service) scheduled(id, without string) func(context.Context) []Part {
+func (s *Service) scheduled(id, is, without string) func(context.Context) []Part {
 	return func(ctx context.Context) []Part {
-		part := Part{Name: "Schedule " + id, State: PartGood, Schedule: id}
+		part := Part{Name: "Schedule " + id, Is: is, State: PartGood, Schedule: id}
 		found, err := s.temporal.Schedule(ctx, id)
 		part.At = found.LastAt
 		switch {
 		case err != nil:
-			return []Part{unknown(part.Name, err)}
+			return unknown(part, err)
 		case !found.Exists:
 			part.State, part.Found, part.Schedule = PartBad, "There is none. "+without, ""
 			part.Todo = "Start a worker: it makes the schedule."

@@ -71,6 +71,7 @@ func partsOf(t *testing.T, s *service.Service) partsByName {
 	require.NoError(t, err)
 	parts := make(partsByName)
 	for _, part := range list {
+		require.NotEmpty(t, part.Is, part.Name)
 		require.NotEmpty(t, part.Found, part.Name)
 		if part.State == service.PartBad || part.State == service.PartWarning {
 			require.NotEmpty(t, part.Todo, part.Name)
@@ -159,7 +160,7 @@ func TestHealthOfWorkersAndSchedules(t *testing.T) {
 func TestHealthOfWhatWaits(t *testing.T) {
 	t.Parallel()
 	b := setup(t, ignore, nil)
-	_, err := b.create(t.Context(), "gs://acme-audit/")
+	created, err := b.create(t.Context(), "gs://acme-audit/")
 	require.NoError(t, err)
 	conn, err := pgx.Connect(t.Context(), b.ownerURL)
 	require.NoError(t, err)
@@ -174,5 +175,9 @@ func TestHealthOfWhatWaits(t *testing.T) {
 		part := partsOf(t, b.Service)["Operations"]
 		require.Equal(t, state, part.State, age)
 		require.NotNil(t, part.At)
+		if state != service.PartGood {
+			require.Contains(t, part.Found, "create_integration of Acme")
+			require.Equal(t, schemas.IntegrationWorkflowID(*created.IntegrationID), part.Workflow)
+		}
 	}
 }

@@ -41,7 +41,7 @@ func (s *Service) CreateAPIKey(ctx context.Context, call Call, in CreateAPIKey) 
 	if err != nil {
 		return CreatedAPIKey{}, err
 	}
-	key := schemas.APIKey{ID: newID(), OrgID: &org, Role: in.Role, Name: in.Name, CreatedAt: now()}
+	key := schemas.APIKey{ID: newID(), OrgID: &org, Role: in.Role, Name: in.Name, CreatedAt: now(), CreatedBy: call.Actor.Name}
 	kept, err := inOrg(ctx, s, org, func(tx *postgres.Tx) (schemas.APIKey, error) {
 		return once(ctx, tx, call.IdempotencyKey, in, func() (schemas.APIKey, error) {
 			if err := tx.InsertAPIKey(ctx, key, hashSecret(secret)); err != nil {

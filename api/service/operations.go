@@ -85,7 +85,7 @@ func newOperation(org uuid.UUID, kind schemas.OperationKind, caller Caller) sche
 // withoutCredentials is an operation as callers see it: every view of
 // credentials is to be recorded, and this is none.
 func withoutCredentials(op schemas.Operation) schemas.Operation {
-	op.Params.Credentials = nil
+	op.Params.Credentials, op.Params.Replaces = nil, ""
 	return op
 }
 

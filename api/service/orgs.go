@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -86,9 +87,10 @@ func notAnOrg(err error) error {
 	return err
 }
 
-// SetNoticeEmails says who gets the mails of the caller's organization. Admins
-// may.
-func (s *Service) SetNoticeEmails(ctx context.Context, caller Caller, emails []string) (schemas.Org, error) {
+// SetNoticeEmails says who gets the mails of the caller's organization. It is a
+// Conflict when these are not the former ones any more; nil is whichever there
+// are. Admins may.
+func (s *Service) SetNoticeEmails(ctx context.Context, caller Caller, emails, former []string) (schemas.Org, error) {
 	id, err := caller.admin()
 	if err != nil {
 		return schemas.Org{}, err
@@ -97,11 +99,15 @@ func (s *Service) SetNoticeEmails(ctx context.Context, caller Caller, emails []s
 		return schemas.Org{}, err
 	}
 	return inOrg(ctx, s, id, func(tx *postgres.Tx) (schemas.Org, error) {
-		if err := tx.SetNoticeEmails(ctx, id, append([]string{}, emails...)); err != nil {
+		org, err := tx.LockOrg(ctx, id)
+		if err != nil {
 			return schemas.Org{}, notAnOrg(err)
 		}
-		org, err := tx.Org(ctx, id)
-		if err != nil {
+		if former != nil && !slices.Equal(former, org.NoticeEmails) {
+			return schemas.Org{}, conflict("Somebody else has changed the addresses since you looked. Look at theirs, and save yours again if they are to take their place.")
+		}
+		org.NoticeEmails = append([]string{}, emails...)
+		if err := tx.SetNoticeEmails(ctx, id, org.NoticeEmails); err != nil {
 			return schemas.Org{}, err
 		}
 		target := schemas.Target{Type: "org", ID: id.String(), Name: org.Name}

@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -45,13 +46,40 @@ func TestPeopleAreNamedInTheAuditLog(t *testing.T) {
 	person := schemas.Person{Subject: "u1", Name: "Ada", Email: "ada@acme.example", Orgs: map[uuid.UUID]schemas.Role{*b.admin.OrgID: schemas.RoleAdmin}}
 	ada, err := service.Member(person, *b.admin.OrgID, service.Origin("192.0.2.1", "Firefox", "r1"))
 	require.NoError(t, err)
-	_, err = b.SetNoticeEmails(t.Context(), ada, []string{"security@acme.example"})
+	_, err = b.SetNoticeEmails(t.Context(), ada, []string{"security@acme.example"}, nil)
 	require.NoError(t, err)
 	events, err := b.SearchEvents(t.Context(), ada, service.EventFilter{Action: "auditferry.org.notice_emails_set"}, service.Page{})
 	require.NoError(t, err)
 	require.Len(t, events.Items, 1)
 	require.Contains(t, string(events.Items[0].Body), `"actor":{"type":"user","id":"u1","name":"Ada","email":"ada@acme.example"}`)
 	require.Contains(t, string(events.Items[0].Body), `"ip":"192.0.2.1"`)
+}
+
+// An admin who has not seen the others' addresses does not take them away.
+func TestNoticeEmailsAreNotLost(t *testing.T) {
+	t.Parallel()
+	b := setup(t, ignore, nil)
+	save := func(emails, former []string) error {
+		_, err := b.SetNoticeEmails(t.Context(), b.admin, emails, former)
+		return err
+	}
+	ada, bob := []string{"ada@acme.example"}, []string{"bob@acme.example"}
+	require.NoError(t, save(ada, []string{}))
+	requireKind(t, service.Conflict, save(bob, []string{}))
+	org, err := b.OwnOrg(t.Context(), b.admin)
+	require.NoError(t, err)
+	require.Equal(t, ada, org.NoticeEmails)
+	require.NoError(t, save(bob, ada))
+	require.NoError(t, save(ada, nil), "whoever they were")
+
+	twice := []string{"ada@acme.example", "Ada@acme.example"}
+	requireKind(t, service.Invalid, save(twice, nil), "notice_emails[1]")
+	many := make([]string, 21)
+	for i := range many {
+		many[i] = fmt.Sprintf("a%d@acme.example", i)
+	}
+	requireKind(t, service.Invalid, save(many, nil), "notice_emails")
+	require.NoError(t, save(many[:20], nil))
 }
 
 func TestOrgsOf(t *testing.T) {

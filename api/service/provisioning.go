@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -70,46 +71,112 @@ func requestsOf(ctx context.Context, tx *postgres.Tx, waiting []schemas.Integrat
 	return requests, err
 }
 
+// Provisioning is what an operator sees before they hand in credentials.
+type Provisioning struct {
+	schemas.Integration // with the credentials that were handed in last, stored already or not
+	OrgName             string
+	Exclusive           bool               // no other organization may be given their identity
+	Version             string             // of both, or of there being none
+	HandedIn            *schemas.Operation // how they came; nil: not by an operator, or long ago
+}
+
+// Provisioning returns what has been handed in for an integration of any
+// organization, and records who looked. Operators may.
+func (s *Service) Provisioning(ctx context.Context, caller Caller, org, id uuid.UUID) (Provisioning, error) {
+	of, err := s.Org(ctx, caller, org)
+	if err != nil {
+		return Provisioning{}, err
+	}
+	return inOrg(ctx, s, org, func(tx *postgres.Tx) (Provisioning, error) {
+		integration, err := tx.Integration(ctx, id)
+		if err != nil {
+			return Provisioning{}, missing(err, "integration", id)
+		}
+		open, err := tx.OpenOperations(ctx, id)
+		if err != nil {
+			return Provisioning{}, err
+		}
+		found := Provisioning{Integration: integration, OrgName: of.Name}
+		found.Credentials, found.Exclusive = handedIn(integration, open)
+		found.Version = schemas.CredentialsVersion(found.Credentials, found.Exclusive)
+		if found.Credentials == nil {
+			return found, nil
+		}
+		latest, err := tx.Operations(ctx, &id, nil, lookBack)
+		if err != nil {
+			return Provisioning{}, err
+		}
+		for _, op := range latest {
+			if op.Kind == schemas.OpProvision && op.Status != schemas.OperationFailed {
+				op = withoutCredentials(op)
+				found.HandedIn = &op
+				break
+			}
+		}
+		_, err = audit(ctx, tx, caller, credentialsViewed, integrationTarget(integration), nil)
+		return found, err
+	})
+}
+
+// handedIn is the credentials that an integration will have once its open
+// operations, oldest first, have been carried out, and whether they are for its
+// organization alone.
+func handedIn(integration schemas.Integration, open []schemas.Operation) (credentials *schemas.Credentials, exclusive bool) {
+	credentials, exclusive = integration.Credentials, integration.Ownership.State == schemas.OwnershipImplied
+	for _, op := range open {
+		if op.Kind == schemas.OpProvision {
+			credentials, exclusive = op.Params.Credentials, op.Params.Exclusive
+		}
+	}
+	return credentials, exclusive
+}
+
 // Provision is a request to store an integration's credentials. OrgID names
 // its organization, so that row level security binds operators too. Exclusive
 // says that no other organization will ever be given the same identity.
+// Replaces is the version of what may be replaced, as Provisioning gave it; ""
+// replaces whatever is there.
 type Provision struct {
 	OrgID         uuid.UUID
 	IntegrationID uuid.UUID
 	Credentials   schemas.Credentials
-	Exclusive     bool `json:",omitempty"`
+	Exclusive     bool   `json:",omitempty"`
+	Replaces      string `json:",omitempty"`
 }
 
-// Provision sends the provisioning signal. Whether another organization has the
-// same identity is found out by the integration's workflow, and fails the
-// operation. Operators may.
+// Provision sends the provisioning signal. It is a Conflict when something else
+// has been handed in than what may be replaced. Whether another organization has
+// the same identity is found out by the integration's workflow, and fails the
+// operation; so does what the workflow finds stored by then, if it may not be
+// replaced. Operators may.
 func (s *Service) Provision(ctx context.Context, call Call, in Provision) (schemas.Operation, error) {
 	if _, err := s.Org(ctx, call.Caller, in.OrgID); err != nil {
 		return schemas.Operation{}, err
 	}
 	return s.command(ctx, in.OrgID, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
-		integration, _, err := lockLive(ctx, tx, in.IntegrationID)
+		integration, open, err := lockLive(ctx, tx, in.IntegrationID)
 		if err != nil {
 			return schemas.Operation{}, err
+		}
+		if in.Replaces != "" && in.Replaces != schemas.CredentialsVersion(handedIn(integration, open)) {
+			return schemas.Operation{}, conflict("Other credentials have been handed in since you looked. Look at them, and hand yours in again if they are to take their place.")
 		}
 		if err := invalid(s.checkCredentials(integration, in.Credentials)); err != nil {
 			return schemas.Operation{}, err
 		}
 		return askIntegration(ctx, tx, call.Caller, integration, schemas.OpProvision,
-			schemas.OperationParams{Credentials: &in.Credentials, Exclusive: in.Exclusive})
+			schemas.OperationParams{Credentials: &in.Credentials, Exclusive: in.Exclusive, Replaces: in.Replaces})
 	})
 }
 
 // checkCredentials checks that credentials are well formed, and that their
 // consent URL does not lead the admin elsewhere.
 func (s *Service) checkCredentials(integration schemas.Integration, c schemas.Credentials) error {
-	if err := c.Validate(integration.Cloud); err != nil {
+	err := c.Validate(integration.Cloud)
+	if c.Azure == nil || integration.Cloud != schemas.Azure {
 		return err
 	}
-	if c.Azure == nil {
-		return nil
-	}
-	return checkConsentURL(c.Azure.ConsentURL, s.authority, integration.Grant.TenantID)
+	return errors.Join(checkConsentURL(c.Azure.ConsentURL, s.authority, integration.Grant.TenantID), err)
 }
 
 const publicAuthority = "https://login.microsoftonline.com"

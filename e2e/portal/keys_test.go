@@ -45,8 +45,11 @@ func TestKeys(t *testing.T) {
 			ada.click("Revoke Product, production")
 			ada.sees("at once and for good")
 			ada.click("Revoke key")
-			ada.sees("Product, production")
-			ada.in("Product, production").sees("Revoked")
+			ada.sees("“Product, production” is refused from now on.", "Revoked keys (1)")
+			ada.in("Product, production").sees("by Ada Admin")
+			ada.visit(o.path("api-keys"))
+			ada.sees("Revoked keys (1)")
+			ada.seesNo("Product, production") // folded
 			require.Equal(t, http.StatusUnauthorized, appendEvent(t, o, secret))
 		})
 	}
@@ -80,6 +83,20 @@ func TestNotices(t *testing.T) {
 	ada.fill("Mail addresses", "security@example.com\naudit@example.com")
 	ada.click("Save")
 	ada.sees("Addresses saved")
+
+	// Another window, in which the addresses are still to be seen as they were.
+	late := o.as("ada", browser.Look{})
+	late.Expect(http.StatusConflict)
+	late.visit(o.path("notices"))
+	ada.fill("Mail addresses", "security@example.com\naudit@example.com\nops@example.com")
+	ada.click("Save")
+	ada.sees("Addresses saved")
+	late.fill("Mail addresses", "security@example.com")
+	late.click("Save")
+	late.sees("Somebody else has changed the addresses since you looked.", "ops@example.com")
+	late.fill("Mail addresses", "security@example.com\naudit@example.com")
+	late.click("Save")
+	late.sees("Addresses saved")
 
 	vic.click("Members’ mails")
 	vic.sees("security@example.com", "audit@example.com")

@@ -75,10 +75,13 @@ func run(m *testing.M) (status int, err error) {
 	return m.Run(), nil
 }
 
-// welcome lets people sign in.
+// welcome lets people sign in, as what they are now.
 func (s *site) welcome(people ...stack.OIDCUser) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.users = slices.DeleteFunc(s.users, func(known stack.OIDCUser) bool {
+		return slices.ContainsFunc(people, func(p stack.OIDCUser) bool { return p.Login == known.Login })
+	})
 	s.users = append(s.users, people...)
 	return s.OIDC.SetUsers(s.users)
 }

@@ -90,6 +90,28 @@ func TestSessionExpiresInADialog(t *testing.T) {
 	ada.sees("Copy the key now.", "Product, production")
 }
 
+// A role that was taken away at the identity provider counts from the next
+// sign-in on; who has signed in keeps theirs until the session ends.
+func TestRoleIsTakenAway(t *testing.T) {
+	o := begin(t)
+	eve := stack.OIDCUser{Login: "eve" + o.name, Name: "Eve Former", Email: "eve@example.com", Orgs: map[uuid.UUID]schemas.Role{o.org.ID: schemas.RoleAdmin}}
+	require.NoError(t, o.welcome(eve))
+	before, after := o.open(t, browser.Look{}), o.open(t, browser.Look{})
+	after.Expect(http.StatusForbidden)
+	before.signIn(eve.Login, o.path("api-keys"))
+	eve.Orgs = map[uuid.UUID]schemas.Role{o.org.ID: schemas.RoleViewer}
+	require.NoError(t, o.welcome(eve))
+	before.visit(o.path("api-keys"))
+	before.sees("Create key")
+	before.visit("/account")
+	before.sees("after a change there, sign out and in again")
+
+	after.signIn(eve.Login, o.path("audit-logging"))
+	after.seesNo("API keys")
+	after.visit(o.path("api-keys"))
+	after.sees("You may not do this")
+}
+
 // Signing out everywhere ends the sessions in all windows of the person, and
 // nobody else's.
 func TestSignOutEverywhere(t *testing.T) {

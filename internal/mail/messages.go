@@ -116,10 +116,10 @@ func ProvisioningWaiting(org schemas.Org, integration schemas.Integration, since
 		},
 		Steps: []step{
 			{Text: "Create the credentials, or find out why the automation that creates them did not."},
-			{Text: "Hand them over with an operator's API key:", Code: fmt.Sprintf("POST /v1/integrations/%s/provisioning", integration.ID)},
+			{Text: "Hand them in on the page below, or with an operator's API key:", Code: fmt.Sprintf("POST /v1/integrations/%s/provisioning", integration.ID)},
 		},
 		Link:       link,
-		LinkText:   "View the integration",
+		LinkText:   "Hand in the credentials",
 		Recipients: "You get this mail because you operate this service.",
 	}.message()
 }

@@ -48,6 +48,18 @@ type Backlog struct {
 	Unapplied    Pile // exports whose Temporal schedule does not equal their row yet
 }
 
+// waits is of the operations that have not ended, and do not wait for credentials
+// from outside. Its first parameter is the kind of those that may.
+const waits = `ended_at IS NULL AND NOT (o.kind = $1 AND EXISTS (SELECT FROM integration AS i
+	WHERE i.id = o.integration_id AND i.status = 'provisioning' AND i.provisioner = 'external'))`
+
+// LongestOpen is the operation that has waited longest of those that Backlog
+// counts; ErrNotFound when none waits.
+func (t *Tx) LongestOpen(ctx context.Context) (schemas.Operation, error) {
+	return queryOne(ctx, t, "find the operation that waits longest", scanOperation,
+		selectOperation+`AS o WHERE `+waits+` ORDER BY created_at, id LIMIT 1`, schemas.OpCreateIntegration)
+}
+
 // Backlog counts what waits, as far as the transaction sees it.
 func (t *Tx) Backlog(ctx context.Context) (Backlog, error) {
 	var b Backlog
@@ -60,9 +72,7 @@ func (t *Tx) Backlog(ctx context.Context) (Backlog, error) {
 				WHERE status = 'provisioning' AND provisioner = 'external') AS p,
 			(SELECT count(*) AS n, min(failing_since) AS oldest FROM export
 				WHERE failing_since IS NOT NULL AND state = 'active') AS f,
-			(SELECT count(*) AS n, min(created_at) AS oldest FROM operation AS o
-				WHERE ended_at IS NULL AND NOT (o.kind = $1 AND EXISTS (SELECT FROM integration AS i
-					WHERE i.id = o.integration_id AND i.status = 'provisioning' AND i.provisioner = 'external'))) AS o,
+			(SELECT count(*) AS n, min(created_at) AS oldest FROM operation AS o WHERE `+waits+`) AS o,
 			(SELECT count(*) AS n, min(updated_at) AS oldest FROM export
 				WHERE applied_version < spec_version) AS u`, schemas.OpCreateIntegration)
 	return b, err

@@ -118,6 +118,15 @@ func TestBacklog(t *testing.T) {
 	require.Equal(t, postgres.Pile{Count: 1, Oldest: &since}, all.Failing)
 	require.Equal(t, postgres.Pile{Count: 1, Oldest: &op.CreatedAt}, all.Operations)
 	require.Equal(t, 1, all.Unapplied.Count)
+	acme.asOperator(func(tx *postgres.Tx) {
+		longest, err := tx.LongestOpen(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, op.ID, longest.ID)
+	})
+	globex.in(func(tx *postgres.Tx) {
+		_, err := tx.LongestOpen(t.Context())
+		require.ErrorIs(t, err, postgres.ErrNotFound)
+	})
 	// Invariant 6.
 	theirs := backlog(globex, false)
 	require.Equal(t, postgres.Backlog{Provisioning: all.Provisioning}, theirs)

@@ -31,6 +31,12 @@ func (t *Tx) Org(ctx context.Context, id uuid.UUID) (schemas.Org, error) {
 	return queryOne(ctx, t, "read an org", scanOrg, selectOrg+`WHERE id = $1`, id)
 }
 
+// LockOrg reads an org and keeps others from changing it until the transaction
+// ends.
+func (t *Tx) LockOrg(ctx context.Context, id uuid.UUID) (schemas.Org, error) {
+	return queryOne(ctx, t, "lock an org", scanOrg, selectOrg+`WHERE id = $1 FOR NO KEY UPDATE`, id)
+}
+
 // Orgs lists at most limit orgs by ID, beginning behind after.
 func (t *Tx) Orgs(ctx context.Context, after uuid.UUID, limit int) ([]schemas.Org, error) {
 	return queryAll(ctx, t, "list orgs", scanOrg, selectOrg+`WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
@@ -42,10 +48,10 @@ func (t *Tx) SetNoticeEmails(ctx context.Context, id uuid.UUID, emails []string)
 		UPDATE org SET notice_emails = coalesce($2, '{}'::text[]) WHERE id = $1`, id, emails)
 }
 
-const selectKey = `SELECT id, org_id, role, name, created_at, last_used_at, revoked_at FROM api_key `
+const selectKey = `SELECT id, org_id, role, name, created_at, created_by, last_used_at, revoked_at FROM api_key `
 
 func scanAPIKey(row pgx.CollectableRow) (k schemas.APIKey, err error) {
-	err = row.Scan(&k.ID, &k.OrgID, &k.Role, &k.Name, &k.CreatedAt, &k.LastUsedAt, &k.RevokedAt)
+	err = row.Scan(&k.ID, &k.OrgID, &k.Role, &k.Name, &k.CreatedAt, &k.CreatedBy, &k.LastUsedAt, &k.RevokedAt)
 	return k, err
 }
 
@@ -64,9 +70,9 @@ func (t *Tx) InsertAPIKey(ctx context.Context, k schemas.APIKey, hash []byte) er
 		org = &owner
 	}
 	_, err := t.exec(ctx, attempt, `
-		INSERT INTO api_key (id, org_id, role, name, hash, created_at)
-		VALUES ($1, $2, $3, $4, $5, coalesce($6, now()))`,
-		k.ID, org, k.Role, k.Name, hash, orNow(k.CreatedAt))
+		INSERT INTO api_key (id, org_id, role, name, hash, created_at, created_by)
+		VALUES ($1, $2, $3, $4, $5, coalesce($6, now()), $7)`,
+		k.ID, org, k.Role, k.Name, hash, orNow(k.CreatedAt), k.CreatedBy)
 	return err
 }
 

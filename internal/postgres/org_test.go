@@ -45,7 +45,7 @@ func TestAPIKeys(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ctx := t.Context()
-	key := schemas.APIKey{ID: newID(t), Role: schemas.RoleAdmin, Name: "Ada's", CreatedAt: now()}
+	key := schemas.APIKey{ID: newID(t), Role: schemas.RoleAdmin, Name: "Ada's", CreatedAt: now(), CreatedBy: "Ada"}
 	b.in(func(tx *postgres.Tx) { require.NoError(t, tx.InsertAPIKey(ctx, key, []byte("hash"))) })
 	key.OrgID = &b.org
 	requireConflict(t, b.try(func(tx *postgres.Tx) error {
