@@ -5,13 +5,14 @@ import "net/http"
 func (o *Scene) exportPages() []Page {
 	return []Page{
 		{Name: "exports", Path: o.acme("/exports"), Says: "Nightly archive"},
-		{Name: "exports-with-deleted", Path: o.acme("/exports?deleted=1"), Says: "Nightly archive"},
+		{Name: "exports-with-deleted", Path: o.acme("/exports?deleted=1"), Says: "Proof of concept"},
 		{Name: "exports-empty", Path: o.globex("/exports"), Says: "No scheduled export yet."},
 
 		{Name: "export-active", Path: o.export(o.nightly, ""), Says: "Latest runs"},
 		{Name: "export-paused", Path: o.export(o.paused, ""), Says: "Paused by an admin."},
 		{Name: "export-moved", Path: o.export(o.moved, ""), Says: "Paused because the destination was updated."},
 		{Name: "export-orphan", Path: o.export(o.orphan, ""), Says: "Paused because its integration was deleted."},
+		{Name: "export-deleted", Path: o.export(o.discarded, ""), Says: "Its history stays here."},
 		{Name: "export-failing", Path: o.export(o.failing, ""), Says: "Failing since"},
 		{Name: "export-under-way", Path: o.export(o.stuck, ""), Says: "The run under way has met trouble"},
 		{Name: "export-backfilling", Path: told(o.export(o.stuck, ""), o.opBackfilling), Says: "Starting the backfill …"},

@@ -37,7 +37,7 @@ type Scene struct {
 	remembered int64 // the newest event that was recorded on a past day
 
 	active, awaiting, provisioning, denied, warned, unproven, deleted uuid.UUID // integrations
-	nightly, paused, moved, orphan, failing, late, stuck              uuid.UUID // exports
+	nightly, paused, moved, orphan, failing, late, stuck, discarded   uuid.UUID // exports
 	goodRun, failedRun, lateRun, stuckRun                             uuid.UUID
 	key, revokedKey                                                   uuid.UUID
 
@@ -55,7 +55,7 @@ func NewScene(ctx context.Context, s *stack.Stack, name string) (*Scene, error) 
 		{o.welcome},
 		{o.remember, o.integrate},
 		{o.fail}, // alone, since it has to know the numbers of the next events
-		{o.deliver, o.pause, o.move, o.orphanOne, o.fallBehind, o.await, o.provision, o.deny, o.warn, o.doubt, o.giveUp, o.makeKeys, o.makeLong},
+		{o.deliver, o.pause, o.move, o.orphanOne, o.discard, o.fallBehind, o.await, o.provision, o.deny, o.warn, o.doubt, o.giveUp, o.makeKeys, o.makeLong},
 		{o.forget},
 		{o.catchUp, o.stall, o.goOn},
 	} {

@@ -150,6 +150,20 @@ func (o *Scene) fail(ctx context.Context) (err error) {
 	return err
 }
 
+// discard has an export that was deleted after it had delivered.
+func (o *Scene) discard(ctx context.Context) (err error) {
+	if o.discarded, err = schedule(ctx, o.admin, "Proof of concept", o.active, daily("22:30"), nil); err != nil {
+		return err
+	}
+	if err := o.admin.Done(ctx)(o.admin.RunNow(ctx, o.discarded)); err != nil {
+		return err
+	}
+	if err := o.admin.AwaitDelivered(ctx, o.discarded, pastDays[0].events); err != nil {
+		return err
+	}
+	return o.admin.Done(ctx)(o.admin.DeleteExport(ctx, o.discarded))
+}
+
 // fallBehind has an export that has not run by the time its first events expire.
 func (o *Scene) fallBehind(ctx context.Context) (err error) {
 	o.late, err = schedule(ctx, o.admin, "Quarterly review", o.active, map[string]any{"kind": "cron", "cron": "0 5 1 1,4,7,10 *"}, nil)

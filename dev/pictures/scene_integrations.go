@@ -86,7 +86,7 @@ func (o *Scene) provision(ctx context.Context) (err error) {
 // deny has one that cannot work as it is: the policy of a session has no room
 // for the name of its folder.
 func (o *Scene) deny(ctx context.Context) (err error) {
-	if o.denied, _, err = o.ask(ctx, schemas.AWS, "Branch office", "branch", "журнал/"+strings.Repeat("я", 200)); err != nil {
+	if o.denied, _, err = o.ask(ctx, schemas.AWS, "Branch office", "branch", strings.Repeat("филиал-санкт-петербург/", 7)+audit); err != nil {
 		return err
 	}
 	return o.untilAccess(ctx, o.denied, func(i schemas.Integration) bool { return i.Access == schemas.AccessDenied })
