@@ -77,6 +77,11 @@ func (a Admin) DeleteIntegration(ctx context.Context, integration uuid.UUID, del
 	return a.command(ctx, http.MethodDelete, fmt.Sprintf("/v1/integrations/%s?delete_exports=%t", integration, deleteExports), nil)
 }
 
+// DeleteExport deletes an export.
+func (a Admin) DeleteExport(ctx context.Context, export uuid.UUID) (schemas.Operation, error) {
+	return a.command(ctx, http.MethodDelete, fmt.Sprintf("/v1/exports/%s", export), nil)
+}
+
 // Pause pauses an export.
 func (a Admin) Pause(ctx context.Context, export uuid.UUID) (schemas.Operation, error) {
 	return a.command(ctx, http.MethodPost, fmt.Sprintf("/v1/exports/%s/pause", export), nil)

@@ -89,6 +89,18 @@ func (c CloudAdmin) Allow(ctx context.Context, credentials schemas.Credentials, 
 	}
 }
 
+// AllowBut is Allow for a folder on AWS, with a policy that denies one action on
+// the objects whose keys have one of the endings: patterns with * and ?.
+func (c CloudAdmin) AllowBut(ctx context.Context, credentials schemas.Credentials, place schemas.Destination, action string, endings ...string) error {
+	var objects []string
+	for _, ending := range endings {
+		objects = append(objects, fmt.Sprintf("%q", "arn:aws:s3:::"+place.Bucket+"/"+place.Key(ending)))
+	}
+	deny := fmt.Sprintf(`{"Action": [%q], "Effect": "Deny", "Resource": [%s]}`, action, strings.Join(objects, ", "))
+	return c.SetRole(ctx, trustPolicy(credentials.AWS.IAMUserARN, credentials.AWS.ExternalID),
+		permissionPolicy([]schemas.Destination{place}, deny))
+}
+
 // SetRole gives the role of the org's AWS account both its policies, at once.
 func (c CloudAdmin) SetRole(ctx context.Context, trust, permission string) error {
 	return c.Stack.Clouds.PutRole(ctx, cloudsim.Role{
@@ -128,16 +140,17 @@ func trustPolicy(principal, externalID string) string {
 }
 
 // permissionPolicy is the reference document's example, for one bucket and any
-// number of its folders.
-func permissionPolicy(places []schemas.Destination) string {
+// number of its folders, and more statements.
+func permissionPolicy(places []schemas.Destination, more ...string) string {
 	var prefixes, objects []string
 	for _, place := range places {
 		prefixes = append(prefixes, fmt.Sprintf("%q", place.Key("*")))
 		objects = append(objects, fmt.Sprintf("%q", "arn:aws:s3:::"+place.Bucket+"/"+place.Key("*")))
 	}
-	return fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [
-		{"Action": ["s3:ListBucket", "s3:GetBucketLocation"], "Effect": "Allow", "Resource": "arn:aws:s3:::%s",
-			"Condition": {"StringLike": {"s3:prefix": [%s]}}},
-		{"Action": ["s3:PutObject", "s3:DeleteObject"], "Effect": "Allow", "Resource": [%s]}]}`,
-		places[0].Bucket, strings.Join(prefixes, ", "), strings.Join(objects, ", "))
+	statements := append([]string{
+		fmt.Sprintf(`{"Action": ["s3:ListBucket", "s3:GetBucketLocation"], "Effect": "Allow", "Resource": "arn:aws:s3:::%s",
+			"Condition": {"StringLike": {"s3:prefix": [%s]}}}`, places[0].Bucket, strings.Join(prefixes, ", ")),
+		fmt.Sprintf(`{"Action": ["s3:PutObject", "s3:DeleteObject"], "Effect": "Allow", "Resource": [%s]}`, strings.Join(objects, ", ")),
+	}, more...)
+	return fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [%s]}`, strings.Join(statements, ", "))
 }

@@ -86,14 +86,27 @@ const batch = 5_000
 func (p Product) Report(ctx context.Context, n int) (lastSeq int64, err error) {
 	for reported := 0; reported < n; {
 		size := min(batch, n-reported)
-		var appended schemas.Appended
-		if err := p.send(ctx, http.MethodPost, "/v1/events", "application/x-ndjson", lines(reported, size), &appended); err != nil {
+		if lastSeq, err = p.append(ctx, lines(reported, size)); err != nil {
 			return 0, err
 		}
 		reported += size
-		lastSeq = appended.LastSeq
 	}
 	return lastSeq, nil
+}
+
+// ReportOne appends an event as it is, and returns its seq.
+func (p Product) ReportOne(ctx context.Context, event map[string]any) (seq int64, err error) {
+	line, err := json.Marshal(event)
+	if err != nil {
+		return 0, err
+	}
+	return p.append(ctx, line)
+}
+
+func (p Product) append(ctx context.Context, ndjson []byte) (lastSeq int64, err error) {
+	var appended schemas.Appended
+	err = p.send(ctx, http.MethodPost, "/v1/events", "application/x-ndjson", ndjson, &appended)
+	return appended.LastSeq, err
 }
 
 func lines(from, n int) []byte {

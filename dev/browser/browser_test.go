@@ -41,6 +41,8 @@ func TestPerson(t *testing.T) {
 			_, _ = fmt.Fprintf(w, pageBegin+"<h1>Second</h1><p>%s %s %s %s", r.FormValue("name"), r.FormValue("cloud"), r.FormValue("unit"), r.FormValue("all"))
 		case "/broken":
 			_, _ = io.WriteString(w, broken)
+		case "/wide":
+			_, _ = io.WriteString(w, pageBegin+`<meta name="viewport" content="width=device-width, initial-scale=1"><p style="margin:0;width:1500px">Wide`)
 		case "/missing.js", "/nowhere":
 			w.WriteHeader(http.StatusNotFound)
 			_, _ = io.WriteString(w, "Nothing is here.")
@@ -90,4 +92,18 @@ func TestPerson(t *testing.T) {
 	p.Expect(http.StatusNotFound)
 	require.NoError(t, p.Visit("/nowhere"))
 	require.Empty(t, p.Complaints(), "it was expected")
+
+	for _, look := range []browser.Look{{}, {Phone: true}} {
+		p, err := chromium.Open(site.URL, look)
+		require.NoError(t, err)
+		t.Cleanup(p.Close)
+		require.NoError(t, p.Visit("/one"))
+		wider, err := p.Overflow()
+		require.NoError(t, err)
+		require.Zero(t, wider)
+		require.NoError(t, p.Visit("/wide"))
+		wider, err = p.Overflow()
+		require.NoError(t, err)
+		require.Greater(t, wider, 200)
+	}
 }

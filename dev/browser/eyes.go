@@ -93,9 +93,10 @@ func (p *Person) Links() ([]string, error) {
 		.filter((a) => a.origin === location.origin).map((a) => a.pathname + a.search))]`))
 }
 
-// Overflow is by how many pixels the page is wider than its window.
+// Overflow is by how many pixels the page is wider than its window. The inner
+// width of a phone's window does not tell: it grows with the page.
 func (p *Person) Overflow() (int, error) {
-	return Ask(p, chromedp.Evaluate[int]("document.scrollingElement.scrollWidth - innerWidth"))
+	return Ask(p, chromedp.Evaluate[int]("document.scrollingElement.scrollWidth - document.documentElement.clientWidth"))
 }
 
 // ScriptCookies is what scripts can read of the cookies, and others may not.

@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/auditferry/auditferry/dev/browser"
+	"github.com/auditferry/auditferry/dev/stack"
 	"github.com/auditferry/auditferry/schemas"
 )
 
@@ -26,7 +28,14 @@ func TestFirstExport(t *testing.T) {
 	require.NoError(t, o.CreateBucket(o.ctx, place))
 	newest, err := o.product.Report(o.ctx, 1_000)
 	require.NoError(t, err)
-	ada := o.as("ada", browser.Look{})
+	// She is in two organizations, as on the stack of make dev.
+	other, _, err := o.vendor.Welcome(ctx, "Globex")
+	require.NoError(t, err)
+	require.NoError(t, o.welcome(stack.OIDCUser{
+		Login: "both" + o.name, Name: "Ada Admin", Email: "ada@acme.example",
+		Orgs: map[uuid.UUID]schemas.Role{o.org.ID: schemas.RoleAdmin, other.Org.ID: schemas.RoleAdmin},
+	}))
+	ada := o.as("both", browser.Look{})
 
 	// 1. Add
 	ada.click("Add the first integration")

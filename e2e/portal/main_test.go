@@ -18,6 +18,7 @@ import (
 
 	"github.com/auditferry/auditferry/dev/actor"
 	"github.com/auditferry/auditferry/dev/browser"
+	"github.com/auditferry/auditferry/dev/pictures"
 	"github.com/auditferry/auditferry/dev/stack"
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -53,11 +54,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) (status int, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	// Google's identities come from an operator here, the others by themselves.
-	s, err := stack.Start(ctx, stack.Options{Log: log, Env: []string{
-		"AUDITFERRY_RECONCILE_EVERY=2s",
-		"AUDITFERRY_PROVISIONER_GCP=external",
-	}})
+	s, err := stack.Start(ctx, stack.Options{Log: log, Env: pictures.SceneEnv()})
 	if err != nil {
 		return 1, err
 	}
