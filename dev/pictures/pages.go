@@ -139,7 +139,7 @@ func (o *Scene) viewerPages() []Page {
 	pages := []Page{
 		{Name: "viewer-settings", Path: o.acme("/audit-logging"), Says: "Security archive"},
 		{Name: "viewer-integration", Path: o.integration(o.awaiting, ""), Says: "What to do now"},
-		{Name: "viewer-ownership", Path: o.integration(o.unproven, "/ownership"), Says: "An admin of your organization can hand it in."},
+		{Name: "viewer-ownership", Path: o.integration(o.unproven, "/ownership"), Status: http.StatusForbidden, Says: "You may not do this"},
 		{Name: "viewer-export", Path: o.export(o.nightly, ""), Says: "Latest runs"},
 		{Name: "viewer-mails", Path: o.acme("/notices"), Says: "Admins of your organization can change them."},
 		{Name: "viewer-form-of-admins", Path: o.acme("/audit-logging/add"), Status: http.StatusForbidden, Says: "You may not do this"},
@@ -170,7 +170,7 @@ func (o *Scene) operatorPages() []Page {
 			Name: "operator-organization-refused", Path: "/operator/orgs/new", Status: http.StatusUnprocessableEntity,
 			Do: []Step{fill("Mail addresses", "nobody"), click("Create organization")}, Says: "Nothing was saved yet",
 		},
-		{Name: "operator-organization-created", Path: "/operator/orgs/" + o.empty.ID.String() + "?created=1", Says: "Organization created"},
+		{Name: "operator-organization-created", Path: "/operator/orgs/" + o.empty.ID.String() + "?created=" + o.empty.ID.String(), Says: "Organization created"},
 		{Name: "operator-health", Path: "/operator/health", Says: "Temporal"},
 	}
 	for i := range pages {

@@ -45,7 +45,7 @@ func (o *Scene) exportForms() []Page {
 			choose("By number"), fill("First event", "x"), fill("Last event", "5"), start,
 		}},
 		{Name: "export-backfill-refused-times", Path: backfill, Status: refused, Says: says, Do: []Step{
-			fill("From", "2026-02-01T00:00"), fill("Until", "2026-01-01T00:00"), start,
+			fill("From", "2026-02-01T00:00"), fill("Before", "2026-01-01T00:00"), start,
 		}},
 		{Name: "export-delete", Path: o.export(o.nightly, "/delete"), Says: "This cannot be undone."},
 		{Name: "export-delete-refused", Path: o.export(o.nightly, "/delete"), Status: refused, Says: says, Do: []Step{

@@ -16,7 +16,7 @@ func (o *Scene) integrationPages() []Page {
 		{Name: "settings-empty", Path: o.globex("/audit-logging"), Says: "No storage integration yet."},
 		{Name: "settings-after-delete", Path: told(o.acme("/audit-logging"), o.opDeleted), Says: "Integration deleted"},
 
-		{Name: "integration-active", Path: o.integration(o.active, ""), Says: "All set."},
+		{Name: "integration-active", Path: o.integration(o.active, ""), Says: "Set up, but not all of it is delivered."},
 		{Name: "integration-awaiting-access", Path: o.integration(o.awaiting, ""), Says: "What to do now"},
 		{Name: "integration-provisioning", Path: o.integration(o.provisioning, ""), Says: "The operators of the service prepare them."},
 		{Name: "integration-denied", Path: o.integration(o.denied, ""), Says: "is not tried again by itself"},

@@ -108,7 +108,7 @@ func (o *Scene) move(ctx context.Context) error {
 
 // orphanOne has an export whose integration is gone.
 func (o *Scene) orphanOne(ctx context.Context) (err error) {
-	if o.deleted, _, err = o.add(ctx, schemas.AWS, "First try", "old", audit); err != nil {
+	if o.deleted, _, err = o.add(ctx, schemas.AWS, "First try", "old"); err != nil {
 		return err
 	}
 	cron := map[string]any{"kind": "cron", "cron": "0 4 1 * *"}
@@ -186,7 +186,7 @@ func (o *Scene) catchUp(ctx context.Context) (err error) {
 // objects of the first hours of a day are let through, and later ones are not.
 func (o *Scene) stall(ctx context.Context) error {
 	const bucket = "region"
-	id, credentials, err := o.add(ctx, schemas.AWS, "Regional copy", bucket, audit)
+	id, credentials, err := o.add(ctx, schemas.AWS, "Regional copy", bucket)
 	if err != nil {
 		return err
 	}

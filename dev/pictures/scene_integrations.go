@@ -30,9 +30,9 @@ func (o *Scene) ask(ctx context.Context, cloud schemas.Cloud, name, bucket, fold
 // audit is the folder of most integrations.
 const audit = "audit"
 
-// add is ask, until the credentials are there.
-func (o *Scene) add(ctx context.Context, cloud schemas.Cloud, name, bucket, folder string) (uuid.UUID, schemas.Credentials, error) {
-	id, op, err := o.ask(ctx, cloud, name, bucket, folder)
+// add is ask for the folder audit, until the credentials are there.
+func (o *Scene) add(ctx context.Context, cloud schemas.Cloud, name, bucket string) (uuid.UUID, schemas.Credentials, error) {
+	id, op, err := o.ask(ctx, cloud, name, bucket, audit)
 	if err == nil {
 		_, err = o.admin.Await(ctx, op)
 	}
@@ -46,7 +46,7 @@ func (o *Scene) add(ctx context.Context, cloud schemas.Cloud, name, bucket, fold
 // addWorking is an integration on AWS that may write to the folders audit and
 // new.
 func (o *Scene) addWorking(ctx context.Context, name, bucket string) (uuid.UUID, error) {
-	id, credentials, err := o.add(ctx, schemas.AWS, name, bucket, audit)
+	id, credentials, err := o.add(ctx, schemas.AWS, name, bucket)
 	if err != nil {
 		return id, err
 	}
@@ -65,7 +65,7 @@ func (o *Scene) integrate(ctx context.Context) (err error) {
 
 // await has one that waits for access, which is refused so far.
 func (o *Scene) await(ctx context.Context) (err error) {
-	if o.awaiting, _, err = o.add(ctx, schemas.Azure, "Data lake", "lake", audit); err != nil {
+	if o.awaiting, _, err = o.add(ctx, schemas.Azure, "Data lake", "lake"); err != nil {
 		return err
 	}
 	return actor.Until(ctx, func() (string, error) {
@@ -94,7 +94,7 @@ func (o *Scene) deny(ctx context.Context) (err error) {
 
 // warn has one that works, but leaves the objects of access checks behind.
 func (o *Scene) warn(ctx context.Context) error {
-	id, credentials, err := o.add(ctx, schemas.AWS, "Cold storage", "cold", audit)
+	id, credentials, err := o.add(ctx, schemas.AWS, "Cold storage", "cold")
 	if err != nil {
 		return err
 	}
