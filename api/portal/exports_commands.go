@@ -3,6 +3,7 @@ package portal
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
@@ -96,6 +97,7 @@ func (p *Portal) relinkPage(ctx context.Context, v *visit, f *form) (*page, erro
 	if err != nil {
 		return nil, err
 	}
+	f.filledFrom(versionField, strconv.Itoa(body.Export.SpecVersion))
 	body.Integrations = slices.DeleteFunc(integrations, func(i schemas.Integration) bool { return i.ID == body.Integration.ID })
 	return changePage(v, "relink", "Link to another integration", body), nil
 }

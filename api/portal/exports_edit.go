@@ -110,7 +110,7 @@ func (p *Portal) editValues(ctx context.Context, v *visit) (url.Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := url.Values{"name": {export.Name}, versionField: {strconv.Itoa(export.SpecVersion)}}
+	values := url.Values{"name": {export.Name}}
 	putSchedule(values, export.Schedule, v.zone.String())
 	putShape(values, shapeOf(export.Export))
 	return values, nil
@@ -125,10 +125,9 @@ func (p *Portal) editPage(ctx context.Context, v *visit, f *form) (*page, error)
 	path := v.path("exports", export.ID.String())
 	body := exportFormBody{Form: f, Action: path + "/edit", Back: path, Export: &export}
 	if f.Problem != "" && *versionFrom(f) != export.SpecVersion {
-		// Whoever has been told of it may overwrite it.
 		body.Changed, body.Others = true, otherValues(export.Export, f)
-		f.Values.Set(versionField, strconv.Itoa(export.SpecVersion))
 	}
+	f.filledFrom(versionField, strconv.Itoa(export.SpecVersion))
 	return p.exportFormPage(ctx, v, "Edit export", body)
 }
 
