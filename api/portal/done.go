@@ -67,7 +67,7 @@ var doneTexts = map[schemas.OperationKind]struct{ doing, done, failed string }{
 	schemas.OpRelinkExport:      {"Linking the export …", "Export linked to the integration", "Export not linked"},
 	schemas.OpRunExport:         {"Starting a run …", "Run started", "No run started"},
 	schemas.OpDeleteExport:      {"Deleting the export …", "Export deleted", "Export not deleted"},
-	schemas.OpBackfillExport:    {"Starting the backfill …", "Backfill started", "Backfill not started"},
+	schemas.OpBackfillExport:    {"The backfill is under way …", "Backfill delivered", "Backfill not delivered"},
 	schemas.OpCancelBackfill:    {"Canceling the backfill …", "Backfill cancelled", "Backfill not cancelled"},
 }
 

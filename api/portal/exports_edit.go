@@ -128,7 +128,7 @@ func (p *Portal) editPage(ctx context.Context, v *visit, f *form) (*page, error)
 		body.Changed, body.Others = true, otherValues(export.Export, f)
 	}
 	f.filledFrom(versionField, strconv.Itoa(export.SpecVersion))
-	return p.exportFormPage(ctx, v, "Edit export", body)
+	return p.exportFormPage(ctx, v, "Edit "+export.Name, body)
 }
 
 // versionFrom is the version of an export that a form was filled from. One that

@@ -111,7 +111,7 @@ func TestRelinkAndResumeFromStalePages(t *testing.T) {
 	a := ada.post(path+"/relink", url.Values{"integration_id": {others[1].String()}, versionField: {strconv.Itoa(seen)}})
 	require.Equal(t, http.StatusConflict, a.status)
 	require.Contains(t, a.body, "changed meanwhile by seed.")
-	require.Contains(t, a.body, "Other 0</strong> and delivers to")
+	require.Contains(t, a.body, "Other 0</strong>, and delivered to")
 	require.Equal(t, strconv.Itoa(seen+1), hidden(t, a.body, versionField))
 
 	a = ada.post(path+"/resume", url.Values{"destination": {export.Destination.String()}})
@@ -131,7 +131,7 @@ func TestListAndPageTellTheSameLag(t *testing.T) {
 	require.NotNil(t, export.Undelivered)
 	require.Positive(t, export.Undelivered.Events)
 	path := "/orgs/" + e.org.String() + "/exports"
-	lag := regexp.MustCompile(`[\d,]+ events?, waiting since <time [^>]*>[^<]*</time><br><span class="clock quiet">Oldest event expires in 29 days</span>`)
+	lag := regexp.MustCompile(`[\d,]+ events? not delivered, waiting since <time [^>]*>[^<]*</time><br><span class="clock quiet">Oldest event expires in 29 days</span>`)
 	listed := lag.FindString(people[0].get(path).body)
 	require.Contains(t, listed, plural(int(export.Undelivered.Events), "event"))
 	require.Equal(t, listed, lag.FindString(people[0].get(path+"/"+e.export.String()).body))

@@ -100,7 +100,7 @@ func TestSchedulesInWords(t *testing.T) {
 		"every Monday and Friday at 02:00 UTC, up to 5 minutes later": {
 			Kind: schemas.ScheduleWeekly, At: "02:00", Weekdays: []string{"monday", "friday"}, Jitter: "5m",
 		},
-		"cron 0 2 * * 1 UTC": {Kind: schemas.ScheduleCron, Cron: "0 2 * * 1", Jitter: "0s"},
+		"by cron 0 2 * * 1, UTC": {Kind: schemas.ScheduleCron, Cron: "0 2 * * 1", Jitter: "0s"},
 	} {
 		require.Equal(t, want, scheduleText(s))
 	}

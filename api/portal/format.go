@@ -154,6 +154,9 @@ func human(word any) string {
 	if text == "" {
 		return ""
 	}
+	if rest, is := strings.CutPrefix(text, "api "); is {
+		return "API " + rest
+	}
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
@@ -198,7 +201,7 @@ func scheduleText(s schemas.Schedule) string {
 		}
 		text = "every " + strings.TrimSuffix(sentence(days), ".") + " at " + s.At + " " + zone
 	default:
-		text = "cron " + s.Cron + " " + zone
+		text = "by cron " + s.Cron + ", " + zone
 	}
 	if jitter, err := time.ParseDuration(s.Jitter); err == nil && jitter > 0 {
 		text += ", up to " + span(jitter) + " later"

@@ -68,6 +68,9 @@ func accessOf(i schemas.Integration, operations []operationRow, path string, now
 		a.Tone, a.Headline = "busy", "Access worked last time, and is being checked once more."
 	default:
 		a.Tone, a.Headline, a.Hint = "busy", "Not yet: "+nextTry(a.Report, now)+".", patience[i.Cloud]
+		if failure, _ := a.Report.Failure(); i.Cloud == schemas.Azure && failure.Name == schemas.StepAuthenticate {
+			a.Hint = "" // without consent no role helps, however long it takes
+		}
 	}
 	return a
 }

@@ -22,7 +22,7 @@ type trouble struct {
 var causes = map[schemas.ErrorKind]struct{ what, why, budget string }{
 	schemas.KindDenied: {
 		"Access denied",
-		"Your cloud did not let us write: access was never granted, has been taken away, or has not taken effect yet. Compare what is granted with the integration’s setup documents, and have access checked there.",
+		"Your cloud did not let Auditferry write: access was never granted, has been taken away, or has not taken effect yet. Compare what is granted with the integration’s credentials page, and have access checked there.",
 		"75 minutes",
 	},
 	schemas.KindNotFound: {
@@ -32,7 +32,7 @@ var causes = map[schemas.ErrorKind]struct{ what, why, budget string }{
 	},
 	schemas.KindThrottled: {
 		"Asked too often",
-		"Your cloud asked us to slow down. That passes by itself, unless another program keeps the bucket or account busy.",
+		"Your cloud asked Auditferry to slow down. That passes by itself, unless another program keeps the bucket or account busy.",
 		"24 hours",
 	},
 	schemas.KindUnavailable: {
@@ -47,7 +47,7 @@ var causes = map[schemas.ErrorKind]struct{ what, why, budget string }{
 	},
 	schemas.KindConflict: {
 		"Another object is in the way",
-		"Under the name of an object of this run there is one with other content. We never replace what we have not written: move it away, or give the export another folder.",
+		"The destination already has an object of the same name, with other content. Auditferry replaces nothing that it has not written: move that object away, or give the export another path.",
 		"",
 	},
 }

@@ -66,7 +66,7 @@ func TestExportButtons(t *testing.T) {
 	ada.wrong(map[string]string{"First event": ""})
 	ada.fill("First event", "1")
 	ada.click("Start the backfill")
-	ada.sees("Backfill started")
+	ada.sees("Backfill delivered")
 	ada.in("Backfills").sees("1 to 5", "Delivered", "5 events in 1 ")
 	backfills, err := o.admin.Backfills(o.ctx, export)
 	ada.must(err)

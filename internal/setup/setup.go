@@ -66,7 +66,7 @@ func Guide(i schemas.Integration) (schemas.SetupGuide, error) {
 // proof is the step that shows whose the destination is, where that is yet to
 // be shown. It comes with the others, because nothing else tells of it in time.
 func proof(i schemas.Integration) []schemas.SetupStep {
-	handIn := fmt.Sprintf("Open it, and hand in the code that it holds on the integration's page, or as code to POST /v1/integrations/%s/ownership. Until then nothing is exported.", i.ID)
+	const handIn = "Open it, and hand in the code that it holds on the integration's page. Until then nothing is exported."
 	switch {
 	case i.Credentials == nil:
 		return nil
