@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -27,6 +29,7 @@ func functions(files files) template.FuncMap {
 		"list":     func(items ...any) []any { return items },
 		"pair":     func(a, b any) pair { return pair{a, b} },
 		"human":    human,
+		"capital":  capital,
 
 		// Names in Temporal, as steps of a path there.
 		"exportSchedule":      func(id uuid.UUID) string { return url.PathEscape(schemas.ExportScheduleID(id)) },
@@ -151,13 +154,19 @@ func sentence(parts []string) string {
 // human is a word of the contract as people write it: not_found is Not found.
 func human(word any) string {
 	text := strings.NewReplacer("_", " ", "-", " ").Replace(fmt.Sprint(word))
-	if text == "" {
-		return ""
-	}
 	if rest, is := strings.CutPrefix(text, "api "); is {
 		return "API " + rest
 	}
-	return strings.ToUpper(text[:1]) + text[1:]
+	return capital(text)
+}
+
+// capital is a text that can begin a sentence.
+func capital(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if size == 0 {
+		return ""
+	}
+	return string(unicode.ToUpper(first)) + text[size:]
 }
 
 func cloudName(c schemas.Cloud) string {

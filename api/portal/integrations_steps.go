@@ -117,7 +117,7 @@ func (p progress) verifiedStep() setupStep {
 		step.Links = []stepLink{{Title: "Hand in the code", Path: p.Path + "/ownership", Dialog: true, Command: true}}
 	default:
 		step.Text = "Auditferry tries out everything that exports need, step by step. You see it below."
-		if i.Access == schemas.AccessDenied {
+		if i.Access == schemas.AccessDenied && admitted(i) {
 			step.Text = "Not everything that exports need works. The access check below says what is missing, and what to do."
 		}
 	}

@@ -41,6 +41,8 @@ type runRow struct {
 func (r runRow) Took() string {
 	whole := int(r.DurationSeconds)
 	switch {
+	case r.DurationSeconds < 0.05:
+		return "under 0.1 s"
 	case whole < 10:
 		return strconv.FormatFloat(r.DurationSeconds, 'f', 1, 64) + " s"
 	case whole < 60:

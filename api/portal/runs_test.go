@@ -67,7 +67,7 @@ func TestMessagesAreEscaped(t *testing.T) {
 
 func TestHowLongARunTook(t *testing.T) {
 	t.Parallel()
-	for seconds, want := range map[float64]string{0: "0.0 s", 0.235: "0.2 s", 9.96: "10.0 s", 12.9: "12 s", 75: "1 min 15 s", 3600: "1 h 0 min", 90061: "25 h 1 min"} {
+	for seconds, want := range map[float64]string{0: "under 0.1 s", 0.235: "0.2 s", 9.96: "10.0 s", 12.9: "12 s", 75: "1 min 15 s", 3600: "1 h 0 min", 90061: "25 h 1 min"} {
 		require.Equal(t, want, runRow{RunView: service.RunView{DurationSeconds: seconds}}.Took())
 	}
 }

@@ -29,7 +29,7 @@ func TestFirstExport(t *testing.T) {
 	newest, err := o.product.Report(o.ctx, 1_000)
 	require.NoError(t, err)
 	// She is in two organizations, as on the stack of make dev.
-	other, _, err := o.vendor.Welcome(ctx, "Globex")
+	other, _, err := o.vendor.Welcome(ctx, "Globex", "audit@globex.example")
 	require.NoError(t, err)
 	require.NoError(t, o.welcome(stack.OIDCUser{
 		Login: "both" + o.name, Name: "Ada Admin", Email: "ada@acme.example",
