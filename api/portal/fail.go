@@ -99,8 +99,6 @@ func noticeOf(err error) (n notice, expected bool) {
 		n.Status, n.Title = http.StatusNotFound, "There is nothing here"
 	case service.Forbidden:
 		n.Status, n.Title = http.StatusForbidden, "You may not do this"
-	case service.Unauthenticated:
-		n.Status, n.Title, n.LinkTitle = http.StatusUnauthorized, "You are signed out", "Sign in"
 	case service.Invalid:
 		n.Status, n.Title = http.StatusUnprocessableEntity, "A value is wrong"
 		if len(known.Fields) > 0 {
@@ -172,8 +170,6 @@ func wayOn(v *visit, n notice) (path, title string) {
 		if referer := ownReferer(v.c.Request); referer != "" {
 			return referer, "Back"
 		}
-	case http.StatusUnauthorized:
-		return n.Link, n.LinkTitle
 	}
 	switch {
 	case v.org.Name != "":

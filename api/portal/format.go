@@ -32,6 +32,7 @@ func functions(files files) template.FuncMap {
 		"capital":  capital,
 
 		// Names in Temporal, as steps of a path there.
+		"pathStep":            url.PathEscape,
 		"exportSchedule":      func(id uuid.UUID) string { return url.PathEscape(schemas.ExportScheduleID(id)) },
 		"backfillWorkflow":    func(id uuid.UUID) string { return url.PathEscape(schemas.BackfillWorkflowID(id)) },
 		"integrationWorkflow": func(id uuid.UUID) string { return url.PathEscape(schemas.IntegrationWorkflowID(id)) },

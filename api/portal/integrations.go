@@ -113,7 +113,7 @@ func deletedBy(operations []operationRow) string {
 func soon(exports []exportRow, now time.Time) bool {
 	for _, e := range exports {
 		running := e.Last != nil && e.Last.Status == schemas.RunRunning
-		if running || e.Next != nil && e.Next.Sub(now) < time.Minute {
+		if running || e.Next != nil && e.Next.Sub(now) < comesBy {
 			return true
 		}
 	}

@@ -173,9 +173,9 @@ func firstDelivery(e exportRow, now time.Time) (news, found string) {
 	case e.Last != nil && e.Last.Status == schemas.RunFailed:
 		return "The last run has failed." + nextRun(e, now), e.Last.Error
 	case e.settled() && e.Filter.IsZero():
-		return "All events up to number " + count(e.DeliveredSeq) + " had expired before they could be delivered." + nextRun(e, now), ""
+		return "All events up to event " + count(e.DeliveredSeq) + " had expired before they could be delivered." + nextRun(e, now), ""
 	case e.settled():
-		return "Delivered up to number " + count(e.DeliveredSeq) + "; the filter left everything out so far." + nextRun(e, now), ""
+		return "Delivered up to event " + count(e.DeliveredSeq) + "; the filter left everything out so far." + nextRun(e, now), ""
 	case e.Undelivered == nil:
 		return "Nothing waits to be delivered: the first file comes after the first event." + nextRun(e, now), ""
 	default:

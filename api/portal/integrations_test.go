@@ -143,12 +143,12 @@ func TestSetupSteps(t *testing.T) {
 				return e
 			}()},
 			states: []stepState{done, done, done, done, done, now},
-			news:   "Delivered up to number 1,200; the filter left everything out so far. The next run comes in 1 minute.", link: "Hourly",
+			news:   "Delivered up to event 1,200; the filter left everything out so far. The next run comes in 1 minute.", link: "Hourly",
 		},
 		"all expired": {
 			integration: active(), empty: true, exports: []exportRow{exportOf(schemas.ExportActive, 1200, nil, &soon)},
 			states: []stepState{done, done, done, done, done, now},
-			news:   "All events up to number 1,200 had expired before they could be delivered. The next run comes in 1 minute.", link: "Hourly",
+			news:   "All events up to event 1,200 had expired before they could be delivered. The next run comes in 1 minute.", link: "Hourly",
 		},
 		"access lost after deliveries": {
 			integration: lost, exports: []exportRow{exportOf(schemas.ExportActive, 7, nil, &soon)},

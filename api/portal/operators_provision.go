@@ -19,7 +19,7 @@ type provisionBody struct {
 }
 
 func (p *Portal) provisionPage(ctx context.Context, v *visit, f *form) (*page, error) {
-	org, id, err := provisioned(v)
+	org, id, err := orgAndIntegration(v)
 	if err != nil {
 		return nil, err
 	}
@@ -38,8 +38,8 @@ func (p *Portal) provisionPage(ctx context.Context, v *visit, f *form) (*page, e
 	}, nil
 }
 
-// provisioned is the organization and the integration of the page.
-func provisioned(v *visit) (org, id uuid.UUID, err error) {
+// orgAndIntegration are those of the path.
+func orgAndIntegration(v *visit) (org, id uuid.UUID, err error) {
 	if org, err = pathID(v.c, "org"); err == nil {
 		id, err = pathID(v.c, "id")
 	}
@@ -47,7 +47,7 @@ func provisioned(v *visit) (org, id uuid.UUID, err error) {
 }
 
 func (p *Portal) provision(ctx context.Context, v *visit, f *form) (string, error) {
-	org, id, err := provisioned(v)
+	org, id, err := orgAndIntegration(v)
 	if err != nil {
 		return "", err
 	}

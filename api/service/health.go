@@ -161,7 +161,7 @@ func pilesOf(ctx context.Context, tx *postgres.Tx) ([]Part, error) {
 		operations.Schedule = schemas.ExportScheduleID(*op.ExportID)
 	case op.IntegrationID != nil:
 		operations.Workflow = schemas.IntegrationWorkflowID(*op.IntegrationID)
-		operations.Todo += " Then look at the integration’s workflow: its details say what it waits for."
+		operations.Todo += " Then look at the integration's workflow: its details say what it waits for."
 	}
 	return []Part{operations, schedules}, err
 }

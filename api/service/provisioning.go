@@ -113,8 +113,7 @@ func (s *Service) Provisioning(ctx context.Context, caller Caller, org, id uuid.
 				break
 			}
 		}
-		_, err = audit(ctx, tx, caller, credentialsViewed, integrationTarget(integration), nil)
-		return found, err
+		return found, auditView(ctx, tx, caller, integration, nil)
 	})
 }
 

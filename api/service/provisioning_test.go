@@ -88,14 +88,21 @@ func TestOperatorsReplaceOnlyWhatTheyHaveSeen(t *testing.T) {
 	require.NoError(t, handIn("first", empty.Version))
 	requireKind(t, service.Conflict, handIn("second", empty.Version))
 
+	views := func() int {
+		t.Helper()
+		events, err := b.SearchEvents(t.Context(), b.admin, service.EventFilter{Action: "auditferry.integration.credentials_viewed"}, service.Page{})
+		require.NoError(t, err)
+		return len(events.Items)
+	}
+	_, err = b.Provisioning(service.HeadersOnly(t.Context()), operator(), org, id)
+	require.NoError(t, err)
+	require.Zero(t, views(), "nobody has seen anything")
 	first := look()
+	require.Equal(t, 1, views(), "the organization sees who has looked")
 	require.Equal(t, account("first"), first.Credentials)
 	require.True(t, first.Exclusive)
 	require.Equal(t, "operator", first.HandedIn.RequestedBy)
 	require.Nil(t, first.HandedIn.Params.Credentials)
-	views, err := b.SearchEvents(t.Context(), b.admin, service.EventFilter{Action: "auditferry.integration.credentials_viewed"}, service.Page{})
-	require.NoError(t, err)
-	require.Len(t, views.Items, 1, "the organization sees who has looked")
 
 	// Once it has been stored it is still what the operator has seen.
 	b.inOrg(t, func(tx *postgres.Tx) error {

@@ -129,8 +129,8 @@ async function refresh() {
 
 const pageOf = async (answer) => new DOMParser().parseFromString(await answer.text(), 'text/html');
 
-function fill(dialog, page) {
-  const form = page.querySelector('main [data-form]');
+function fill(dialog, page, what = '[data-form]') {
+  const form = page.querySelector(`main ${what}`);
   if (!form) return false;
   form.querySelector('h1').id = 'dialog-title';
   dialog.setAttribute('aria-labelledby', 'dialog-title');
@@ -173,20 +173,19 @@ function complain(form, lines) {
   Object.assign(note, { className: 'note bad', role: 'alert' });
   note.dataset.problem = '';
   note.replaceChildren(...lines);
-  form.querySelector('h1').after(note);
+  form.closest('dialog').querySelector('h1').after(note);
 }
 
 async function send(dialog, form, submitter) {
   const body = new URLSearchParams(new FormData(form, submitter));
   if (submitter) submitter.disabled = true;
-  form.querySelector('[data-problem]')?.remove();
+  dialog.querySelector('[data-problem]')?.remove();
   try {
     const answer = await fetch(submitter?.getAttribute('formaction') ?? form.action, { method: 'POST', body, headers: { Accept: 'text/html' } });
     if (answer.redirected) return location.assign(answer.url);
     const page = await pageOf(answer);
-    if (fill(dialog, page)) return;
-    const notice = document.adoptNode(page.querySelector('main .notice'));
-    if (notice.querySelector('form')) return dialog.replaceChildren(notice); // which holds what was typed
+    if (fill(dialog, page) || fill(dialog, page, '.notice:has(form)')) return; // which holds what was typed
+    const notice = page.querySelector('main .notice');
     complain(form, [line('strong', notice.querySelector('h1').textContent), ...find('p', notice)]);
   } catch {
     complain(form, [line('p', unreachable)]);
