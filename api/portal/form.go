@@ -203,7 +203,7 @@ func (p *Portal) again(v *visit, f formPage, sent *form, err error) {
 		p.fail(v, err)
 		return
 	}
-	shown.Status = status
+	shown.Status, shown.Still = status, true
 	p.render(v, shown)
 }
 

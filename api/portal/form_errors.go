@@ -78,11 +78,11 @@ func together(all ...error) error {
 		var known *service.Error
 		switch {
 		case err == nil:
-		case first == nil && (!errors.As(err, &known) || known.Kind != service.Invalid):
+		case !errors.As(err, &known), first == nil && known.Kind != service.Invalid:
 			return err
 		case first == nil:
 			first = &service.Error{Kind: known.Kind, Detail: known.Detail, Fields: slices.Clone(known.Fields)}
-		case errors.As(err, &known) && known.Kind == service.Invalid:
+		case known.Kind == service.Invalid:
 			for _, field := range known.Fields {
 				if !slices.ContainsFunc(first.Fields, func(f schemas.FieldError) bool { return f.Field == field.Field }) {
 					first.Fields = append(first.Fields, field)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/url"
 
+	"github.com/google/uuid"
+
 	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
 )
@@ -44,6 +46,7 @@ func (p *Portal) editDestinationPage(ctx context.Context, v *visit, f *form) (*p
 	if err != nil {
 		return nil, err
 	}
+	f.filledFrom(formerField, body.Integration.Destination.String())
 	return &page{
 		Template: "edit_destination", Title: "Edit Destination", Section: "settings",
 		Crumbs: integrationCrumbs(v, body.Integration), Body: body,
@@ -60,6 +63,7 @@ func (p *Portal) editDestination(ctx context.Context, v *visit, f *form) (string
 		Destination:   f.Text("destination"),
 		BucketOwner:   f.Text("bucket_owner"),
 		Retarget:      f.Has("retarget", "1"),
+		Former:        f.Get(formerField),
 	})
 	if err != nil {
 		return "", err
@@ -89,9 +93,22 @@ func (p *Portal) deleteIntegration(ctx context.Context, v *visit, f *form) (stri
 		f.Errors = map[string]string{"confirm": "must be the integration’s name, letter by letter: " + i.Name}
 		return "", errAgain
 	}
-	op, err := p.service.DeleteIntegration(ctx, v.call(), service.DeleteIntegration{IntegrationID: i.ID, DeleteExports: f.Has("delete_exports", "1")})
+	op, err := p.service.DeleteIntegration(ctx, v.call(), service.DeleteIntegration{
+		IntegrationID: i.ID, DeleteExports: f.Has("delete_exports", "1"), Linked: linkedFrom(f),
+	})
 	if err != nil {
 		return "", err
 	}
 	return after(op, v.path("audit-logging")), nil
+}
+
+// linkedFrom are the exports that the form has shown as linked.
+func linkedFrom(f *form) []uuid.UUID {
+	linked := []uuid.UUID{}
+	for _, text := range f.Values["linked"] {
+		if id, err := uuid.Parse(text); err == nil {
+			linked = append(linked, id)
+		}
+	}
+	return linked
 }

@@ -14,8 +14,8 @@ func (p *Portal) registerNotices(pages gin.IRouter) {
 // noticesField is the field of the addresses, one in each line.
 const noticesField = "notice_emails"
 
-// formerField is the hidden field of the addresses that the form was filled
-// from.
+// formerField is the hidden field of what a form was filled from: of the
+// addresses, or of a destination.
 const formerField = "former"
 
 // savedQuery says that the addresses have been saved. Whoever makes it up sees

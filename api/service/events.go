@@ -130,6 +130,12 @@ const searchTimeout = 5 * time.Second
 // inSearchTime is inOrg for what looks at events. What takes too long is Busy;
 // advice says how to ask for less.
 func inSearchTime[T any](ctx context.Context, s *Service, org uuid.UUID, advice string, do func(*postgres.Tx) (T, error)) (T, error) {
+	done, err := s.searches.take(ctx, org)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	defer done()
 	found, err := inOrg(ctx, s, org, func(tx *postgres.Tx) (found T, err error) {
 		if err := tx.LimitTime(ctx, s.searchTimeout); err != nil {
 			return found, err

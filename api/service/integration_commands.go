@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -12,19 +13,21 @@ import (
 
 // UpdateDestination is a request to move an integration within its cloud.
 // Linked exports are paused, or with Retarget moved along. BucketOwner is the
-// AWS account that the bucket is in; "" is the role's.
+// AWS account that the bucket is in; "" is the role's. Former is the destination
+// that the caller has seen; "" moves the integration from wherever it is.
 type UpdateDestination struct {
 	IntegrationID uuid.UUID
 	Destination   string
 	BucketOwner   string `json:",omitempty"`
 	Retarget      bool
+	Former        string `json:",omitempty"`
 }
 
 // UpdateDestination claims the new destination at once; the integration's
 // workflow does the rest. To expect the same bucket in another account is an
-// update too. It is a Conflict while another update is open, and when the new
-// destination overlaps another integration's; the latter is recorded. Admins
-// may.
+// update too. It is a Conflict while another update is open, when the caller has
+// seen another destination, and when the new one overlaps another integration's;
+// the last is recorded. Admins may.
 func (s *Service) UpdateDestination(ctx context.Context, call Call, in UpdateDestination) (schemas.Operation, error) {
 	org, err := call.admin()
 	if err != nil {
@@ -38,6 +41,9 @@ func (s *Service) UpdateDestination(ctx context.Context, call Call, in UpdateDes
 		integration, open, err := lockLive(ctx, tx, in.IntegrationID)
 		if err != nil {
 			return schemas.Operation{}, err
+		}
+		if in.Former != "" && in.Former != integration.Destination.String() {
+			return schemas.Operation{}, conflict("The destination has been changed meanwhile, to %s. Look at it, and save again to change it to yours.", integration.Destination)
 		}
 		if err := invalid(checkMove(integration, destination, in.BucketOwner)); err != nil {
 			return schemas.Operation{}, err
@@ -104,15 +110,18 @@ func (s *Service) CheckAccess(ctx context.Context, call Call, in CheckAccess) (s
 }
 
 // DeleteIntegration is a request to delete an integration for good. Linked
-// exports are paused, or with DeleteExports deleted as well.
+// exports are paused, or with DeleteExports deleted as well. Linked are the ones
+// that the caller has seen; nil is whichever there are.
 type DeleteIntegration struct {
 	IntegrationID uuid.UUID
 	DeleteExports bool
+	Linked        []uuid.UUID `json:",omitempty"`
 }
 
 // DeleteIntegration asks the integration's workflow to wind it up. Asked again,
 // it returns the operation of the first request, whatever that said of the
-// exports. Admins may.
+// exports. It is a Conflict when an export would be deleted that the caller has
+// not seen. Admins may.
 func (s *Service) DeleteIntegration(ctx context.Context, call Call, in DeleteIntegration) (schemas.Operation, error) {
 	org, err := call.admin()
 	if err != nil {
@@ -130,9 +139,25 @@ func (s *Service) DeleteIntegration(ctx context.Context, call Call, in DeleteInt
 		if first, asked := find(earlier, schemas.OpDeleteIntegration); asked && first.Status != schemas.OperationFailed {
 			return first, nil
 		}
+		if err := in.seen(ctx, tx); err != nil {
+			return schemas.Operation{}, err
+		}
 		return askIntegration(ctx, tx, call.Caller, integration, schemas.OpDeleteIntegration,
 			schemas.OperationParams{DeleteLinks: in.DeleteExports})
 	})
+}
+
+func (in DeleteIntegration) seen(ctx context.Context, tx *postgres.Tx) error {
+	if !in.DeleteExports || in.Linked == nil {
+		return nil
+	}
+	linked, err := tx.LinkedExports(ctx, in.IntegrationID, false)
+	for _, export := range linked {
+		if !slices.Contains(in.Linked, export.ID) {
+			return conflict("The export %s has been linked meanwhile, and would be deleted as well. Look at the linked exports, and ask once more.", export.Name)
+		}
+	}
+	return err
 }
 
 // lookBack is how many of the newest operations may hold a delete. Once it has

@@ -65,6 +65,7 @@ type Service struct {
 	stopping     <-chan struct{}
 	refusals     *refusals
 	downloads    *turns
+	searches     *turns
 
 	searchTimeout time.Duration
 }
@@ -81,7 +82,8 @@ func New(o Options) *Service {
 		authority:    cmp.Or(o.AzureAuthority, publicAuthority),
 		stopping:     o.Stopping,
 		refusals:     newRefusals(),
-		downloads:    newTurns(),
+		downloads:    newTurns(downloading),
+		searches:     newTurns(searching),
 
 		searchTimeout: searchTimeout,
 	}

@@ -8,37 +8,46 @@ import (
 	"github.com/google/uuid"
 )
 
-const (
-	// maxDownloads bounds the files that are written at a time. Each holds a
-	// connection to the database for as long as its reader takes, and commands
-	// need some as well.
-	maxDownloads = 4
+// turnRules bound what holds a connection to the database for long, because
+// commands need some as well: how many at a time, and how many of one
+// organization, so that nobody keeps the others out.
+type turnRules struct {
+	all, org    int
+	patience    time.Duration // how long one waits for a turn
+	own, others string        // what to do when the organization, or all, have too many
+}
 
-	// maxOrgDownloads bounds those of one organization, so that nobody's slow
-	// readers keep the others out.
-	maxOrgDownloads = 2
+// downloading is for files, which are written for as long as their reader takes.
+var downloading = turnRules{
+	all: 4, org: 2, patience: 10 * time.Second,
+	own:    "Your organization is downloading other files now. Wait until they are done, or cancel them, and try again.",
+	others: "Too many files are being downloaded now. Try again in a minute.",
+}
 
-	// downloadTurn is how long a file waits for its turn.
-	downloadTurn = 10 * time.Second
-)
+// searching is for searches of events, which end after searchTimeout.
+var searching = turnRules{
+	all: 4, org: 2, patience: searchTimeout,
+	own:    "Your organization is searching its events several times at once. Wait until that is done, and try again.",
+	others: "Too many searches are under way now. Try again in a few seconds.",
+}
 
-// turns bounds how many files are written at a time. It is safe for concurrent
-// use.
+// turns bounds how many of something are under way at a time. It is safe for
+// concurrent use.
 type turns struct {
-	patience time.Duration
+	turnRules
 
 	mu    sync.Mutex
 	taken map[uuid.UUID]int // by organization
-	all   int
+	total int
 	ended chan struct{} // closed when a turn ends
 }
 
-func newTurns() *turns {
-	return &turns{patience: downloadTurn, taken: make(map[uuid.UUID]int), ended: make(chan struct{})}
+func newTurns(rules turnRules) *turns {
+	return &turns{turnRules: rules, taken: make(map[uuid.UUID]int), ended: make(chan struct{})}
 }
 
-// take waits until few enough files are being written. It is Busy when that
-// takes too long.
+// take waits until few enough others are under way. It is Busy when that takes
+// too long.
 func (t *turns) take(ctx context.Context, org uuid.UUID) (done func(), err error) {
 	patience := time.NewTimer(t.patience)
 	defer patience.Stop()
@@ -63,20 +72,20 @@ func (t *turns) try(org uuid.UUID) (ended <-chan struct{}, busy error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.taken[org] == maxOrgDownloads:
-		return t.ended, &Error{Kind: Busy, Detail: "Your organization is downloading other files now. Wait until they are done, or cancel them, and try again."}
-	case t.all == maxDownloads:
-		return t.ended, &Error{Kind: Busy, Detail: "Too many files are being downloaded now. Try again in a minute."}
+	case t.taken[org] == t.org:
+		return t.ended, &Error{Kind: Busy, Detail: t.own}
+	case t.total == t.all:
+		return t.ended, &Error{Kind: Busy, Detail: t.others}
 	}
 	t.taken[org]++
-	t.all++
+	t.total++
 	return nil, nil
 }
 
 func (t *turns) end(org uuid.UUID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.all--
+	t.total--
 	if t.taken[org]--; t.taken[org] == 0 {
 		delete(t.taken, org)
 	}

@@ -62,7 +62,7 @@ func wrap(attempt string, err error) error {
 		case foreignKeyViolation:
 			return fmt.Errorf("%s: what it belongs to: %w", attempt, ErrNotFound)
 		case queryCanceled:
-			return fmt.Errorf("%s: %w", attempt, ErrTooLong)
+			return fmt.Errorf("%s: %w: %w", attempt, ErrTooLong, err)
 		}
 		if message, known := conflicts[answer.ConstraintName]; known && answer.Code == uniqueViolation {
 			return fmt.Errorf("%s: %w", attempt, &ConflictError{message})
