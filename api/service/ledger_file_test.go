@@ -117,30 +117,6 @@ func TestFewFilesAreWrittenAtATime(t *testing.T) {
 	}
 }
 
-// Whoever waits gets the turn of a file that is done.
-func TestTurnsAreHandedOn(t *testing.T) {
-	t.Parallel()
-	b := setup(t, ignore, nil)
-	export := b.addRuns(t, 100)
-	first := &blockingWriter{begun: make(chan struct{}), goOn: make(chan struct{})}
-	second := &blockingWriter{begun: make(chan struct{}), goOn: make(chan struct{})}
-	waiting := &blockingWriter{begun: make(chan struct{}), goOn: make(chan struct{})}
-	done := make(chan error, 3)
-	for _, w := range []*blockingWriter{first, second, waiting} {
-		go func() { done <- b.runsFile(t, export).Write(context.WithoutCancel(t.Context()), w) }()
-		if w != waiting {
-			<-w.begun
-		}
-	}
-	close(first.goOn)
-	<-waiting.begun
-	close(second.goOn)
-	close(waiting.goOn)
-	for range 3 {
-		require.NoError(t, <-done)
-	}
-}
-
 // What a file holds is never in memory as a whole: rows are read as they are
 // written, so Postgres has to wait for a slow reader.
 func TestFilesAreWrittenAsTheyAreRead(t *testing.T) {
