@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -75,25 +76,20 @@ func TestFewFilesAreWrittenAtATime(t *testing.T) {
 	export := b.addRuns(t, 100)
 	globex, initech := b.member(t, "Globex"), b.member(t, "Initech")
 	goOn := make(chan struct{})
-	var writers []*blockingWriter
 	done := make(chan error, 4)
-	begin := func(file service.LedgerFile) {
+	begin := func(write func(context.Context, io.Writer) error) *blockingWriter {
 		w := &blockingWriter{begun: make(chan struct{}), goOn: goOn}
-		writers = append(writers, w)
-		go func() { done <- file.Write(context.WithoutCancel(t.Context()), w) }()
+		go func() { done <- write(context.WithoutCancel(t.Context()), w) }()
 		<-w.begun
+		return w
 	}
-	begin(b.runsFile(t, export))
-	begin(b.runsFile(t, export))
+	writers := []*blockingWriter{begin(b.runsFile(t, export).Write), begin(b.runsFile(t, export).Write)}
 	err := b.runsFile(t, export).Write(t.Context(), &bytes.Buffer{})
 	requireKind(t, service.Busy, err)
 	require.ErrorContains(t, err, "Your organization")
 
-	for range 2 {
-		w := &blockingWriter{begun: make(chan struct{}), goOn: goOn}
-		go func() { done <- b.eventFile(t, globex).Write(context.WithoutCancel(t.Context()), w) }()
-		<-w.begun
-	}
+	begin(b.eventFile(t, globex).Write)
+	begin(b.eventFile(t, globex).Write)
 	err = b.eventFile(t, initech).Write(t.Context(), &bytes.Buffer{})
 	requireKind(t, service.Busy, err)
 	require.ErrorContains(t, err, "Too many files")
