@@ -193,11 +193,3 @@ func TestNotices(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, wrong.status)
 	require.Empty(t, hidden(t, wrong.body, "former"))
 }
-
-// hidden is the value of a hidden field.
-func hidden(t *testing.T, page, name string) string {
-	t.Helper()
-	found := regexp.MustCompile(`<input type="hidden" name="` + name + `" value="([^"]*)">`).FindStringSubmatch(page)
-	require.Len(t, found, 2, page)
-	return html.UnescapeString(found[1])
-}
