@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/auditferry/auditferry/api/service"
 )
 
 func (p *Portal) registerNotices(pages gin.IRouter) {
@@ -73,9 +75,9 @@ func (p *Portal) noticesPage(ctx context.Context, v *visit, f *form) (*page, err
 }
 
 func (p *Portal) setNotices(ctx context.Context, v *visit, f *form) (string, error) {
-	emails := addresses(f.Get(noticesField))
-	if _, err := p.service.SetNoticeEmails(ctx, v.caller, emails, addresses(f.Get(formerField))); err != nil {
-		return "", inLines(err, emails)
+	in := service.SetNoticeEmails{Emails: addresses(f.Get(noticesField)), Former: addresses(f.Get(formerField))}
+	if _, err := p.service.SetNoticeEmails(ctx, v.caller, in); err != nil {
+		return "", inLines(err, in.Emails)
 	}
 	return v.path("notices") + "?" + savedQuery + "=1", nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/auditferry/auditferry/api/service"
 	"github.com/auditferry/auditferry/schemas"
 )
 
@@ -67,7 +68,7 @@ func TestPagesNameWhoIsMailed(t *testing.T) {
 		require.Contains(t, ada.get(path).body, `Nobody is told by mail: no address has been entered. <a href="/orgs/`+acme.org.String()+`/notices">`, path)
 	}
 	require.Contains(t, vic.get(acme.at(acme.org, integrationRoute)).body, "An admin of your organization can enter some.")
-	_, err := s.service.SetNoticeEmails(t.Context(), adminOf(acme.org).Caller, []string{"ops@acme.example"}, nil)
+	_, err := s.service.SetNoticeEmails(t.Context(), adminOf(acme.org).Caller, service.SetNoticeEmails{Emails: []string{"ops@acme.example"}})
 	require.NoError(t, err)
 	for _, page := range pages {
 		path := acme.at(acme.org, integrationRoute+page)
