@@ -34,7 +34,7 @@ func (h handlers) GetOwnOrg(ctx context.Context, _ GetOwnOrgRequestObject) (GetO
 
 func (h handlers) EditOwnOrg(ctx context.Context, r EditOwnOrgRequestObject) (EditOwnOrgResponseObject, error) {
 	ctx, caller := callerOf(ctx)
-	org, err := h.service.SetNoticeEmails(ctx, caller, r.Body.NoticeEmails, nil)
+	org, err := h.service.SetNoticeEmails(ctx, caller, service.SetNoticeEmails{Emails: r.Body.NoticeEmails})
 	return EditOwnOrg200JSONResponse(org), err
 }
 

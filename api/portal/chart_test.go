@@ -22,8 +22,6 @@ func runsWith(rows ...int64) []service.RunView {
 	return runs
 }
 
-func inEvents(n int64) string { return plural(int(n), "event") }
-
 func TestChartHasTheNewestOnTheRight(t *testing.T) {
 	t.Parallel()
 	runs := runsWith(50, 100, 0, 1)

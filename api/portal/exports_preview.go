@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -57,6 +58,46 @@ func (e *exportPreview) note(err error) error {
 	}
 	e.Problems = append(e.Problems, told...)
 	return nil
+}
+
+// complaints are what is wrong in sentences, for where no field stands beside
+// them. It is false for errors that no change of what was typed, and no patience,
+// can mend.
+func complaints(err error) ([]string, bool) {
+	var known *service.Error
+	if !errors.As(err, &known) {
+		return nil, false
+	}
+	switch known.Kind {
+	case service.Busy:
+		return []string{known.Detail}, true
+	case service.Invalid:
+		told := make([]string, len(known.Fields))
+		for i, field := range known.Fields {
+			told[i] = fieldNames[field.Field] + " " + field.Message + "."
+		}
+		return told, true
+	default:
+		return nil, false
+	}
+}
+
+// fieldNames are those by which the form of an export calls its fields.
+var fieldNames = map[string]string{
+	"name":                  "The name",
+	"schedule.kind":         "The kind of schedule",
+	everyNumber:             "The interval",
+	"schedule.at":           "The time of day",
+	"schedule.weekdays":     "The list of days",
+	"schedule.cron":         "The cron expression",
+	"schedule.time_zone":    "The time zone",
+	"schedule.jitter":       "The spread",
+	"format":                "The format",
+	"compression":           "The compression",
+	"path_template":         "The path",
+	"filter.actions":        "The list of actions",
+	"filter.except_actions": "The list of actions to leave out",
+	"filter.outcome":        "The outcome",
 }
 
 func (e *exportPreview) schedule(f *form, viewer *time.Location) error {

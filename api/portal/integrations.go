@@ -14,6 +14,7 @@ import (
 const integrationRoute = "/orgs/:org/integrations/:id"
 
 func (p *Portal) registerIntegrations(pages gin.IRouter) {
+	p.memberForm(pages, "/orgs/:org/audit-logging/add", formPage{show: p.addPage, do: p.add})
 	pages.GET(integrationRoute, p.member(p.integration))
 	p.registerAccess(pages)
 	p.registerCredentials(pages)

@@ -60,37 +60,6 @@ func TestCheckAccessActsOnce(t *testing.T) {
 	require.NotEqual(t, once, check(key("")))
 }
 
-// The pages name who is mailed, or say that nobody is, and where that is changed.
-func TestPagesNameWhoIsMailed(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	acme := s.addEstate("Acme")
-	ada := s.signedIn(person("ada", map[uuid.UUID]schemas.Role{acme.org: schemas.RoleAdmin}))
-	vic := s.signedIn(person("vic", map[uuid.UUID]schemas.Role{acme.org: schemas.RoleViewer}))
-	pages := []string{"", "/edit", "/delete"}
-	for _, page := range pages {
-		path := acme.at(acme.org, integrationRoute+page)
-		require.Contains(t, ada.get(path).body, `Nobody is told by mail: no address has been entered. <a href="/orgs/`+acme.org.String()+`/notices">`, path)
-	}
-	require.Contains(t, vic.get(acme.at(acme.org, integrationRoute)).body, "An admin of your organization can enter some.")
-	_, err := s.service.SetNoticeEmails(t.Context(), adminOf(acme.org).Caller, []string{"ops@acme.example"}, nil)
-	require.NoError(t, err)
-	for _, page := range pages {
-		path := acme.at(acme.org, integrationRoute+page)
-		require.Contains(t, ada.get(path).body, " to ops@acme.example.", path)
-		require.NotContains(t, ada.get(path).body, "Nobody", path)
-	}
-}
-
-func TestRecipients(t *testing.T) {
-	t.Parallel()
-	require.Empty(t, recipients(nil))
-	require.Equal(t, "a@x", recipients([]string{"a@x"}))
-	require.Equal(t, "a@x and b@x", recipients([]string{"a@x", "b@x"}))
-	require.Equal(t, "a@x, b@x and 1 other", recipients([]string{"a@x", "b@x", "c@x"}))
-	require.Equal(t, "a@x, b@x and 2 others", recipients([]string{"a@x", "b@x", "c@x", "d@x"}))
-}
-
 // Add shows what is to be done in each cloud, with what has been typed so far as
 // it can be used; nothing is created by that.
 func TestAddShowsTheGuide(t *testing.T) {

@@ -19,7 +19,6 @@ func (p *Portal) registerKeys(pages gin.IRouter) {
 	pages.GET("/orgs/:org/api-keys/new", p.member(p.keyForm().shown))
 	pages.POST("/orgs/:org/api-keys/new", guarded(p.memberVisit, p.createKey))
 	p.memberForm(pages, "/orgs/:org/api-keys/:id/revoke", formPage{show: p.revokePage, do: p.revokeKey})
-	p.registerNotices(pages)
 }
 
 // The pages say what has been done by these query parameters. What they say then

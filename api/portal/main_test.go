@@ -3,6 +3,7 @@ package portal
 import (
 	"context"
 	"fmt"
+	"html"
 	"io"
 	"maps"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -203,6 +205,14 @@ func (a answer) leads(t *testing.T, path string) {
 	t.Helper()
 	require.Equal(t, http.StatusSeeOther, a.status, a.body)
 	require.Equal(t, path, a.header.Get("Location"))
+}
+
+// hidden is the value of a hidden field.
+func hidden(t *testing.T, page, name string) string {
+	t.Helper()
+	found := regexp.MustCompile(`<input type="hidden" name="` + name + `" value="([^"]*)">`).FindStringSubmatch(page)
+	require.Len(t, found, 2, page)
+	return html.UnescapeString(found[1])
 }
 
 func (v *visitor) get(path string) answer {

@@ -107,6 +107,7 @@ func (p *Portal) Register(router gin.IRouter) {
 	p.registerLedger(pages)
 	p.registerEvents(pages)
 	p.registerKeys(pages)
+	p.registerNotices(pages)
 	p.registerOperators(pages)
 }
 

@@ -84,12 +84,14 @@ func (p *Portal) runs(ctx context.Context, v *visit) (*page, error) {
 		body.Runs = append(body.Runs, row)
 	}
 	body.Charts = []chart{
-		chartOf("rows", "Events delivered by each run", list.Items, func(r schemas.Run) int64 { return r.Rows }, func(n int64) string { return plural(int(n), "event") }, zone{v.zone}),
+		chartOf("rows", "Events delivered by each run", list.Items, func(r schemas.Run) int64 { return r.Rows }, inEvents, zone{v.zone}),
 		chartOf("bytes", "Bytes stored by each run", list.Items, func(r schemas.Run) int64 { return r.Bytes }, size, zone{v.zone}),
 	}
 	shown.Body = body
 	return shown, nil
 }
+
+func inEvents(n int64) string { return plural(int(n), "event") }
 
 type runBody struct {
 	Export  service.ExportView

@@ -138,16 +138,22 @@ func (p *Portal) authenticated(c *gin.Context) (session, bool) {
 	case c.Request.Method == http.MethodGet || c.Request.Method == http.MethodHead:
 		c.Redirect(http.StatusSeeOther, loginPath(c.Request.URL.RequestURI()))
 	default:
-		sent, err := readForm(c)
-		if err != nil {
-			p.Fail(c, err)
-			break
-		}
-		over := sessionOver
-		over.Again = sent
-		p.show(c, over)
+		p.keepForm(c)
 	}
 	return session{}, false
+}
+
+// keepForm answers a form whose session is over with a notice that holds what
+// was sent.
+func (p *Portal) keepForm(c *gin.Context) {
+	sent, err := readForm(c)
+	if err != nil {
+		p.Fail(c, err)
+		return
+	}
+	over := sessionOver
+	over.Again = sent
+	p.show(c, over)
 }
 
 // loginPath signs a person in, and ends at a path of ours.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -75,25 +76,20 @@ func TestFewFilesAreWrittenAtATime(t *testing.T) {
 	export := b.addRuns(t, 100)
 	globex, initech := b.member(t, "Globex"), b.member(t, "Initech")
 	goOn := make(chan struct{})
-	var writers []*blockingWriter
 	done := make(chan error, 4)
-	begin := func(file service.LedgerFile) {
+	begin := func(write func(context.Context, io.Writer) error) *blockingWriter {
 		w := &blockingWriter{begun: make(chan struct{}), goOn: goOn}
-		writers = append(writers, w)
-		go func() { done <- file.Write(context.WithoutCancel(t.Context()), w) }()
+		go func() { done <- write(context.WithoutCancel(t.Context()), w) }()
 		<-w.begun
+		return w
 	}
-	begin(b.runsFile(t, export))
-	begin(b.runsFile(t, export))
+	writers := []*blockingWriter{begin(b.runsFile(t, export).Write), begin(b.runsFile(t, export).Write)}
 	err := b.runsFile(t, export).Write(t.Context(), &bytes.Buffer{})
 	requireKind(t, service.Busy, err)
 	require.ErrorContains(t, err, "Your organization")
 
-	for range 2 {
-		w := &blockingWriter{begun: make(chan struct{}), goOn: goOn}
-		go func() { done <- b.eventFile(t, globex).Write(context.WithoutCancel(t.Context()), w) }()
-		<-w.begun
-	}
+	begin(b.eventFile(t, globex).Write)
+	begin(b.eventFile(t, globex).Write)
 	err = b.eventFile(t, initech).Write(t.Context(), &bytes.Buffer{})
 	requireKind(t, service.Busy, err)
 	require.ErrorContains(t, err, "Too many files")
@@ -114,30 +110,6 @@ func TestFewFilesAreWrittenAtATime(t *testing.T) {
 	require.Equal(t, 101, strings.Count(whole.String(), "\r\n"))
 	for _, w := range writers {
 		require.Equal(t, whole.String(), w.buffer.String())
-	}
-}
-
-// Whoever waits gets the turn of a file that is done.
-func TestTurnsAreHandedOn(t *testing.T) {
-	t.Parallel()
-	b := setup(t, ignore, nil)
-	export := b.addRuns(t, 100)
-	first := &blockingWriter{begun: make(chan struct{}), goOn: make(chan struct{})}
-	second := &blockingWriter{begun: make(chan struct{}), goOn: make(chan struct{})}
-	waiting := &blockingWriter{begun: make(chan struct{}), goOn: make(chan struct{})}
-	done := make(chan error, 3)
-	for _, w := range []*blockingWriter{first, second, waiting} {
-		go func() { done <- b.runsFile(t, export).Write(context.WithoutCancel(t.Context()), w) }()
-		if w != waiting {
-			<-w.begun
-		}
-	}
-	close(first.goOn)
-	<-waiting.begun
-	close(second.goOn)
-	close(waiting.goOn)
-	for range 3 {
-		require.NoError(t, <-done)
 	}
 }
 

@@ -87,15 +87,19 @@ func notAnOrg(err error) error {
 	return err
 }
 
+// SetNoticeEmails is a request to say who gets an organization's mails. Former
+// are the addresses that the caller has seen, and empty when they have seen that
+// there are none; nil replaces whichever there are.
+type SetNoticeEmails struct{ Emails, Former []string }
+
 // SetNoticeEmails says who gets the mails of the caller's organization. It is a
-// Conflict when these are not the former ones any more; nil is whichever there
-// are. Admins may.
-func (s *Service) SetNoticeEmails(ctx context.Context, caller Caller, emails, former []string) (schemas.Org, error) {
+// Conflict when the caller has seen other addresses. Admins may.
+func (s *Service) SetNoticeEmails(ctx context.Context, caller Caller, in SetNoticeEmails) (schemas.Org, error) {
 	id, err := caller.admin()
 	if err != nil {
 		return schemas.Org{}, err
 	}
-	if err := invalid(checkEmails(emails)); err != nil {
+	if err := invalid(checkEmails(in.Emails)); err != nil {
 		return schemas.Org{}, err
 	}
 	return inOrg(ctx, s, id, func(tx *postgres.Tx) (schemas.Org, error) {
@@ -103,15 +107,15 @@ func (s *Service) SetNoticeEmails(ctx context.Context, caller Caller, emails, fo
 		if err != nil {
 			return schemas.Org{}, notAnOrg(err)
 		}
-		if former != nil && !slices.Equal(former, org.NoticeEmails) {
+		if in.Former != nil && !slices.Equal(in.Former, org.NoticeEmails) {
 			return schemas.Org{}, conflict("Somebody else has changed the addresses since you looked. Look at theirs, and save yours again if they are to take their place.")
 		}
-		org.NoticeEmails = append([]string{}, emails...)
+		org.NoticeEmails = append([]string{}, in.Emails...)
 		if err := tx.SetNoticeEmails(ctx, id, org.NoticeEmails); err != nil {
 			return schemas.Org{}, err
 		}
 		target := schemas.Target{Type: "org", ID: id.String(), Name: org.Name}
-		_, err = audit(ctx, tx, caller, "org.notice_emails_set", target, map[string]any{"notice_emails": emails})
+		_, err = audit(ctx, tx, caller, "org.notice_emails_set", target, map[string]any{"notice_emails": in.Emails})
 		return org, err
 	})
 }

@@ -46,7 +46,7 @@ func TestPeopleAreNamedInTheAuditLog(t *testing.T) {
 	person := schemas.Person{Subject: "u1", Name: "Ada", Email: "ada@acme.example", Orgs: map[uuid.UUID]schemas.Role{*b.admin.OrgID: schemas.RoleAdmin}}
 	ada, err := service.Member(person, *b.admin.OrgID, service.Origin("192.0.2.1", "Firefox", "r1"))
 	require.NoError(t, err)
-	_, err = b.SetNoticeEmails(t.Context(), ada, []string{"security@acme.example"}, nil)
+	_, err = b.SetNoticeEmails(t.Context(), ada, service.SetNoticeEmails{Emails: []string{"security@acme.example"}})
 	require.NoError(t, err)
 	events, err := b.SearchEvents(t.Context(), ada, service.EventFilter{Action: "auditferry.org.notice_emails_set"}, service.Page{})
 	require.NoError(t, err)
@@ -60,7 +60,7 @@ func TestNoticeEmailsAreNotLost(t *testing.T) {
 	t.Parallel()
 	b := setup(t, ignore, nil)
 	save := func(emails, former []string) error {
-		_, err := b.SetNoticeEmails(t.Context(), b.admin, emails, former)
+		_, err := b.SetNoticeEmails(t.Context(), b.admin, service.SetNoticeEmails{Emails: emails, Former: former})
 		return err
 	}
 	ada, bob := []string{"ada@acme.example"}, []string{"bob@acme.example"}

@@ -200,6 +200,13 @@ func (u user) sees(texts ...string)      { u.t.Helper(); u.must(u.WaitFor(texts.
 func (u user) seesNo(text string)        { u.t.Helper(); u.must(u.WaitGone(text)) }
 func (u user) in(text string) user       { return user{u.In(text), u.t} }
 
+// looksUntil comes back to the page's tab, again and again, until a condition of
+// the page holds.
+func (u user) looksUntil(condition, what string) {
+	u.t.Helper()
+	u.must(u.Until("document.dispatchEvent(new Event('visibilitychange')) && "+condition, what))
+}
+
 // stays holds that nothing since mark has loaded the page anew.
 func (u user) stays() {
 	u.t.Helper()

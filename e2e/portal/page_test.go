@@ -73,11 +73,10 @@ func TestNotUpToDate(t *testing.T) {
 	ada := o.as("ada", browser.Look{})
 	ada.visit(o.path("exports"))
 	ada.must(ada.CutOff(true))
-	const look = "document.dispatchEvent(new Event('visibilitychange')) && " // as a person who comes back to the tab does
-	ada.must(ada.Until(look+"document.querySelector('[role=status]').textContent.startsWith('Not up to date since ')", "the page to say that it is old"))
+	ada.looksUntil("document.querySelector('[role=status]').textContent.startsWith('Not up to date since ')", "the page to say that it is old")
 	ada.sees("No scheduled export yet.")
 	ada.must(ada.CutOff(false))
-	ada.must(ada.Until(look+"document.querySelector('[role=status]').textContent === ''", "the page to be as it was"))
+	ada.looksUntil("document.querySelector('[role=status]').textContent === ''", "the page to be as it was")
 }
 
 // What is wrong in the smaller forms is said as well, and nothing is done.

@@ -81,8 +81,7 @@ func TestSessionExpiresInADialog(t *testing.T) {
 	ada.click("Create key")
 	ada.fill("Name", "Product, production")
 	ada.must(ada.Forget(sessionCookie))
-	const look = "document.dispatchEvent(new Event('visibilitychange')) && "
-	ada.must(ada.Until(look+"document.querySelector('.stale').textContent !== ''", "the page below to notice"))
+	ada.looksUntil("document.querySelector('.stale').textContent !== ''", "the page below to notice")
 	ada.in("Create an API key").click("Create key")
 	ada.sees("Your session has ended, and nothing was changed.")
 	ada.must(ada.Take(cookies))

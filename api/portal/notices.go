@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/auditferry/auditferry/api/service"
 )
 
 func (p *Portal) registerNotices(pages gin.IRouter) {
@@ -73,9 +75,9 @@ func (p *Portal) noticesPage(ctx context.Context, v *visit, f *form) (*page, err
 }
 
 func (p *Portal) setNotices(ctx context.Context, v *visit, f *form) (string, error) {
-	emails := addresses(f.Get(noticesField))
-	if _, err := p.service.SetNoticeEmails(ctx, v.caller, emails, addresses(f.Get(formerField))); err != nil {
-		return "", inLines(err, emails)
+	in := service.SetNoticeEmails{Emails: addresses(f.Get(noticesField)), Former: addresses(f.Get(formerField))}
+	if _, err := p.service.SetNoticeEmails(ctx, v.caller, in); err != nil {
+		return "", inLines(err, in.Emails)
 	}
 	return v.path("notices") + "?" + savedQuery + "=1", nil
 }
@@ -90,4 +92,22 @@ func addresses(text string) []string {
 		}
 	}
 	return emails
+}
+
+// namedRecipients is how many recipients of mails are named in a sentence.
+const namedRecipients = 2
+
+// mailsTo is who gets the mails of the visit's organization, in words; "" is
+// nobody.
+func (p *Portal) mailsTo(ctx context.Context, v *visit) (string, error) {
+	org, err := p.service.OwnOrg(ctx, v.caller)
+	return recipients(org.NoticeEmails), err
+}
+
+func recipients(addresses []string) string {
+	named := addresses[:min(len(addresses), namedRecipients)]
+	if more := len(addresses) - len(named); more > 0 {
+		return strings.Join(named, ", ") + " and " + plural(more, "other")
+	}
+	return strings.Join(named, " and ")
 }
