@@ -84,6 +84,10 @@ func TestAddShowsTheGuide(t *testing.T) {
 	require.NotContains(t, a.body, `class="error"`, "nothing has been sent yet")
 	typed.Set("role_arn", "arn:aws:iam::123456789012:role/mine")
 	require.Contains(t, ada.post(path, typed).body, "under this name:</p>\n    <span class=\"copied\"><code>mine</code>")
+	typed.Del("preview")
+	a = ada.post(path, typed)
+	require.Equal(t, http.StatusUnprocessableEntity, a.status)
+	require.NotContains(t, a.body, "data-live", "a form is left alone, also when it comes again")
 	require.Zero(t, s.dispatcher.count())
 }
 

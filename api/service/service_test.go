@@ -218,6 +218,38 @@ func TestEditsUndoNoneUnread(t *testing.T) {
 	require.NoError(t, edit("from whatever there is", nil))
 }
 
+// What others have done since a form was filled is neither undone nor deleted
+// unread.
+func TestStaleFormsOfIntegrations(t *testing.T) {
+	t.Parallel()
+	b := setup(t, ignore, nil)
+	created, err := b.create(t.Context(), "gs://acme-audit/seen/")
+	require.NoError(t, err)
+	id := *created.IntegrationID
+	move := func(former string) error {
+		_, err := b.UpdateDestination(t.Context(), b.call(), service.UpdateDestination{IntegrationID: id, Destination: "gs://acme-audit/mine/", Former: former})
+		return err
+	}
+	requireKind(t, service.Conflict, move("gs://acme-audit/before/"))
+	require.NoError(t, move("gs://acme-audit/seen/"))
+
+	export := func(name string) uuid.UUID {
+		op, err := b.CreateExport(t.Context(), b.call(), service.CreateExport{
+			Name: name, IntegrationID: id, Schedule: schemas.Schedule{Kind: schemas.ScheduleInterval, Every: "1h"},
+		})
+		require.NoError(t, err)
+		return *op.ExportID
+	}
+	seen := []uuid.UUID{export("first")}
+	unseen := export("second")
+	remove := func(exports bool, linked []uuid.UUID) error {
+		_, err := b.DeleteIntegration(t.Context(), b.call(), service.DeleteIntegration{IntegrationID: id, DeleteExports: exports, Linked: linked})
+		return err
+	}
+	requireKind(t, service.Conflict, remove(true, seen))
+	require.NoError(t, remove(true, append(seen, unseen)))
+}
+
 // A resume agrees to one destination: never to another that it was changed to
 // meanwhile.
 func TestResumeAtTheDestinationSeen(t *testing.T) {

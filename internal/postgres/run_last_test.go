@@ -59,7 +59,8 @@ func (b bundle) storedExports(exports ...schemas.Export) (ids []uuid.UUID) {
 	return ids
 }
 
-// An export has stored something once a run of its own has delivered an object:
+// An export has stored something once a run of its own has delivered an object
+// to where it delivers now:
 // neither a part that is stored already, nor a window without events, nor a
 // backfill is that. Invariant 6: another org's exports tell nothing.
 func TestStoredExports(t *testing.T) {
@@ -80,6 +81,12 @@ func TestStoredExports(t *testing.T) {
 
 	b.complete(window, run, wholeParts(window))
 	require.Equal(t, []uuid.UUID{daily.ID}, b.storedExports(daily, choosy))
+	daily.Destination.Prefix = "elsewhere"
+	b.in(func(tx *postgres.Tx) {
+		_, err := tx.UpdateExport(t.Context(), daily)
+		require.NoError(t, err)
+	})
+	require.Empty(t, b.storedExports(daily), "nothing lies there")
 	require.Empty(t, b.withOrg(b.addOrg("Globex")).storedExports(daily))
 }
 
