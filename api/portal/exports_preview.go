@@ -26,7 +26,7 @@ type exportPreview struct {
 // edited; nil for a new one.
 func (p *Portal) previewExport(ctx context.Context, v *visit, f *form, existing *service.ExportView) (shown exportPreview, err error) {
 	shown.New = existing == nil
-	if err := shown.note(shown.schedule(f, v.zone)); err != nil {
+	if err := shown.note(f, shown.schedule(f, v.zone)); err != nil {
 		return shown, err
 	}
 	shape := shapeFrom(f)
@@ -38,7 +38,7 @@ func (p *Portal) previewExport(ctx context.Context, v *visit, f *form, existing 
 	}
 	preview, err := p.service.PreviewExport(ctx, v.caller, request)
 	if err != nil {
-		return shown, shown.note(asTyped(err, shape))
+		return shown, shown.note(f, asTyped(err, shape))
 	}
 	if existing != nil {
 		ownKeys(&preview, existing.Export, shape)
@@ -50,12 +50,16 @@ func (p *Portal) previewExport(ctx context.Context, v *visit, f *form, existing 
 
 // note keeps what a person can mend, or wait for: the form is of use without a
 // preview. All other errors it gives back.
-func (e *exportPreview) note(err error) error {
-	told, ok := complaints(err)
+func (e *exportPreview) note(f *form, err error) error {
+	told, ok := complaints(f, err)
 	if !ok {
 		return err
 	}
-	e.Problems = append(e.Problems, told...)
+	for _, sentence := range told {
+		if !slices.Contains(e.Problems, sentence) {
+			e.Problems = append(e.Problems, sentence)
+		}
+	}
 	return nil
 }
 

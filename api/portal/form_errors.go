@@ -97,17 +97,20 @@ func together(all ...error) error {
 }
 
 // complaints are what is wrong in sentences, for where no field stands beside
-// them. It is false for errors that no change of what was typed, and no patience,
-// can mend.
-func complaints(err error) ([]string, bool) {
+// them. Where the form says it beside its fields, they say no more than that. It
+// is false for errors that no change of what was typed, and no patience, can
+// mend.
+func complaints(f *form, err error) ([]string, bool) {
 	var known *service.Error
 	if !errors.As(err, &known) {
 		return nil, false
 	}
-	switch known.Kind {
-	case service.Busy:
+	switch {
+	case known.Kind == service.Busy:
 		return []string{known.Detail}, true
-	case service.Invalid:
+	case known.Kind == service.Invalid && len(f.Errors) > 0:
+		return []string{"Correct the marked fields to see the whole preview."}, true
+	case known.Kind == service.Invalid:
 		told := make([]string, len(known.Fields))
 		for i, field := range known.Fields {
 			told[i] = fieldNames[field.Field] + " " + field.Message + "."
