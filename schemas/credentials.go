@@ -178,29 +178,31 @@ func (g Grant) BucketAccount() string {
 const accountInARN = 4 // arn:partition:service:region:account:resource
 
 // Validate checks that the grant has what the cloud needs and nothing else. It
-// returns a *FieldError.
+// returns a *FieldError, or several joined, one for each field that is wrong.
 func (g Grant) Validate(cloud Cloud) error {
-	if cloud != AWS && g.RoleARN != "" {
-		return &FieldError{"role_arn", "belongs to AWS integrations only; leave it out"}
+	var role, owner, tenant error
+	switch {
+	case cloud != AWS && g.RoleARN != "":
+		role = &FieldError{"role_arn", "belongs to AWS integrations only; leave it out"}
+	case cloud == AWS && !iamRoleARN.MatchString(g.RoleARN):
+		role = &FieldError{"role_arn", "must look like arn:aws:iam::123456789012:role/name; copy it from the role's page in the IAM console"}
 	}
-	if cloud != AWS && g.BucketOwner != "" {
-		return &FieldError{"bucket_owner", "belongs to AWS integrations only; leave it out"}
+	switch {
+	case cloud != AWS && g.BucketOwner != "":
+		owner = &FieldError{"bucket_owner", "belongs to AWS integrations only; leave it out"}
+	case g.BucketOwner != "" && !awsAccount.MatchString(g.BucketOwner):
+		owner = &FieldError{"bucket_owner", "must be the 12 digits of the AWS account that the bucket is in; leave it out if that is the role's account"}
 	}
-	if cloud != Azure && g.TenantID != "" {
-		return &FieldError{"tenant_id", "belongs to Azure integrations only; leave it out"}
+	switch {
+	case cloud != Azure && g.TenantID != "":
+		tenant = &FieldError{"tenant_id", "belongs to Azure integrations only; leave it out"}
+	case cloud == Azure && !isTenant(g.TenantID):
+		tenant = &FieldError{"tenant_id", "must be a UUID such as 72f988bf-86f1-41af-91ab-2d7cd011db47; copy it from Microsoft Entra ID > Overview"}
 	}
-	switch cloud {
-	case AWS:
-		if !iamRoleARN.MatchString(g.RoleARN) {
-			return &FieldError{"role_arn", "must look like arn:aws:iam::123456789012:role/name; copy it from the role's page in the IAM console"}
-		}
-		if g.BucketOwner != "" && !awsAccount.MatchString(g.BucketOwner) {
-			return &FieldError{"bucket_owner", "must be the 12 digits of the AWS account that the bucket is in; leave it out if that is the role's account"}
-		}
-	case Azure:
-		if id, err := uuid.Parse(g.TenantID); err != nil || id == uuid.Nil || len(g.TenantID) != 36 {
-			return &FieldError{"tenant_id", "must be a UUID such as 72f988bf-86f1-41af-91ab-2d7cd011db47; copy it from Microsoft Entra ID > Overview"}
-		}
-	}
-	return nil
+	return errors.Join(role, owner, tenant)
+}
+
+func isTenant(id string) bool {
+	parsed, err := uuid.Parse(id)
+	return err == nil && parsed != uuid.Nil && len(id) == 36
 }

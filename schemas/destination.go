@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -44,36 +45,38 @@ type Destination struct {
 //
 // It checks the cloud's own naming rules and returns a *FieldError that says
 // what to change.
-func ParseDestination(raw string) (Destination, error) {
+func ParseDestination(raw string) (Destination, error) { return parseDestination(raw, Clouds()) }
+
+// ParseDestination reads the URL of a destination on this cloud, as the function
+// of this name does; others are refused, and shown how this cloud's look.
+func (c Cloud) ParseDestination(raw string) (Destination, error) {
+	return parseDestination(raw, []Cloud{c})
+}
+
+func parseDestination(raw string, clouds []Cloud) (Destination, error) {
 	bad := func(format string, args ...any) (Destination, error) {
 		return Destination{}, &FieldError{Field: "destination", Message: fmt.Sprintf(format, args...)}
 	}
-	raw = strings.TrimSpace(raw)
-	scheme, rest, found := strings.Cut(raw, "://")
-	if !found {
-		return bad("must be a URL such as %s", examples())
+	scheme, rest, found := strings.Cut(strings.TrimSpace(raw), "://")
+	cloud, known := schemes[strings.ToLower(scheme)]
+	switch {
+	case !found:
+		return bad("must be a URL such as %s", examplesOn(clouds))
+	case !known:
+		return bad("has the unknown scheme %q; write %s", scheme, examplesOn(clouds))
+	case !slices.Contains(clouds, cloud):
+		return bad("is on another cloud than the integration; write %s, or create an integration on that cloud", examplesOn(clouds))
 	}
-	var d Destination
+	d := Destination{Cloud: cloud}
 	var err error
-	switch strings.ToLower(scheme) {
-	case "s3":
-		d.Cloud = AWS
-		d.Bucket, d.Prefix, _ = strings.Cut(rest, "/")
-		err = checkS3Bucket(d.Bucket)
-	case "azure":
-		d.Cloud = Azure
+	if cloud == Azure {
 		var host string
 		host, rest, _ = strings.Cut(rest, "/")
-		d.Bucket, d.Prefix, _ = strings.Cut(rest, "/")
-		if d.Account, err = azureAccount(host); err == nil {
-			err = checkContainer(d.Bucket)
-		}
-	case "gs", "gcs":
-		d.Cloud = GCP
-		d.Bucket, d.Prefix, _ = strings.Cut(rest, "/")
-		err = checkGCSBucket(d.Bucket)
-	default:
-		return bad("has the unknown scheme %q; use one of %s", scheme, examples())
+		d.Account, err = azureAccount(host)
+	}
+	d.Bucket, d.Prefix, _ = strings.Cut(rest, "/")
+	if err == nil {
+		err = d.checkBucket()
 	}
 	if err != nil {
 		return bad("%s", err)
@@ -145,8 +148,21 @@ func (d Destination) Overlaps(other Destination) bool {
 
 const azureHostSuffix = ".blob.core.windows.net"
 
-func examples() string {
-	return "s3://bucket/folder/, azure://account" + azureHostSuffix + "/container/folder/ or gs://bucket/folder/"
+// schemes are how URLs begin, without their "://".
+var schemes = map[string]Cloud{"s3": AWS, "azure": Azure, "gs": GCP, "gcs": GCP}
+
+var examples = map[Cloud]string{
+	AWS:   "s3://bucket/folder/",
+	Azure: "azure://account" + azureHostSuffix + "/container/folder/",
+	GCP:   "gs://bucket/folder/",
+}
+
+func examplesOn(clouds []Cloud) string {
+	all := make([]string, len(clouds))
+	for i, cloud := range clouds {
+		all[i] = examples[cloud]
+	}
+	return strings.Join(all, " or ")
 }
 
 var (
@@ -158,6 +174,19 @@ var (
 	// https://cloud.google.com/storage/docs/buckets#naming
 	gcsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$`)
 )
+
+func (d Destination) checkBucket() error {
+	switch {
+	case d.Cloud == Azure:
+		return checkContainer(d.Bucket)
+	case d.Bucket == "":
+		return fmt.Errorf("names no bucket; write %s", examples[d.Cloud])
+	case d.Cloud == AWS:
+		return checkS3Bucket(d.Bucket)
+	default:
+		return checkGCSBucket(d.Bucket)
+	}
+}
 
 func checkS3Bucket(name string) error {
 	if !s3Bucket.MatchString(name) {
@@ -183,6 +212,9 @@ func checkS3Bucket(name string) error {
 }
 
 func azureAccount(host string) (string, error) {
+	if host == "" {
+		return "", fmt.Errorf("names no storage account; write %s", examples[Azure])
+	}
 	account, isBlob := strings.CutSuffix(strings.ToLower(host), azureHostSuffix)
 	if !isBlob {
 		return "", fmt.Errorf("has the host %q; an Azure destination begins with azure://<storage account>%s/", host, azureHostSuffix)
@@ -195,7 +227,7 @@ func azureAccount(host string) (string, error) {
 
 func checkContainer(name string) error {
 	if name == "" {
-		return fmt.Errorf("names no container; write azure://<storage account>%s/<container>/", azureHostSuffix)
+		return fmt.Errorf("names no container; write %s", examples[Azure])
 	}
 	if len(name) > 63 || !azureContainer.MatchString(name) {
 		return fmt.Errorf("has the container %q; container names are 3 to 63 lower-case letters, digits and single hyphens, and begin and end with a letter or digit", name)
@@ -209,17 +241,17 @@ func checkGCSBucket(name string) error {
 		limit = 222
 	}
 	if len(name) < 3 || len(name) > limit {
-		return fmt.Errorf("has the bucket name %q; GCS bucket names are 3 to %d characters long", name, limit)
+		return fmt.Errorf("has the bucket name %q; Cloud Storage bucket names are 3 to %d characters long", name, limit)
 	}
 	if _, err := netip.ParseAddr(name); err == nil {
-		return fmt.Errorf("has the bucket name %q; GCS bucket names must not look like an IP address", name)
+		return fmt.Errorf("has the bucket name %q; Cloud Storage bucket names must not look like an IP address", name)
 	}
 	if strings.HasPrefix(name, "goog") || strings.Contains(name, "google") {
-		return fmt.Errorf("has the bucket name %q; GCS reserves names that begin with goog or contain google", name)
+		return fmt.Errorf("has the bucket name %q; Cloud Storage reserves names that begin with goog or contain google", name)
 	}
 	for label := range strings.SplitSeq(name, ".") {
 		if len(label) > 63 || !gcsLabel.MatchString(label) {
-			return fmt.Errorf("has the bucket name %q; GCS bucket names are lower-case letters, digits, hyphens, underscores and dots, and each part between dots begins and ends with a letter or digit", name)
+			return fmt.Errorf("has the bucket name %q; Cloud Storage bucket names are lower-case letters, digits, hyphens, underscores and dots, and each part between dots begins and ends with a letter or digit", name)
 		}
 	}
 	return nil
@@ -236,7 +268,7 @@ func checkPrefix(prefix string) error {
 		return fmt.Errorf("has a folder that is not valid UTF-8")
 	}
 	for _, r := range prefix {
-		// The characters that S3 advises against, GCS forbids in tools, that
+		// The characters that S3 advises against, Cloud Storage forbids in tools, that
 		// would make one URL mean two places, or that nobody can see.
 		if !unicode.IsPrint(r) || strings.ContainsRune(`\?#%*[]{}^"<>|~`+"`", r) {
 			return fmt.Errorf("has the character %q in its folder; use letters, digits and / ! - _ . ' ( ) = + , @ : & $ ; and spaces", r)

@@ -39,7 +39,8 @@ func TestParseDestinationRefuses(t *testing.T) {
 		"":                                      "must be a URL",
 		"acme-audit/logs":                       "must be a URL",
 		"https://acme-audit/":                   "unknown scheme",
-		"s3://":                                 "bucket name",
+		"s3://":                                 "names no bucket; write s3://bucket/folder/",
+		"gs:///logs/":                           "names no bucket; write gs://bucket/folder/",
 		"s3://ab/":                              "3 to 63",
 		"s3://Acme/":                            "lower-case",
 		"s3://acme_audit/":                      "lower-case",
@@ -53,36 +54,66 @@ func TestParseDestinationRefuses(t *testing.T) {
 		"s3://" + strings.Repeat("a", 64) + "/": "3 to 63",
 		"azure://acme/logs/":                    "begins with azure://",
 		"azure://acme.blob.core.windows.net.evil.test/logs/": "begins with azure://",
-		"azure://acme.blob.core.windows.net":                 "names no container",
-		"azure://acme.blob.core.windows.net/a--b/":           "container",
-		"azure://acme.blob.core.windows.net/$root/":          "container",
-		"azure://ac.blob.core.windows.net/logs/":             "storage account",
-		"azure://a.b.blob.core.windows.net/logs/":            "storage account",
-		"gs://goog-logs/":                                    "reserves",
-		"gs://my-google-logs/":                               "reserves",
-		"gs://192.168.5.4/":                                  "IP address",
-		"gs://-acme/":                                        "begins and ends",
-		"gs://" + strings.Repeat("a", 64) + "/":              "3 to 63",
-		"s3://acme-audit/a//b/":                              "two slashes",
-		"s3://acme-audit//":                                  "two slashes",
-		"s3://acme-audit/../b/":                              "another folder",
-		"s3://acme-audit/a/./b/":                             "another folder",
-		"s3://acme-audit/a./b/":                              "dot at the end",
-		"s3://acme-audit/ a/b/":                              "space at its edge",
-		"s3://acme-audit/a\\b/":                              "character",
-		"s3://acme-audit/a?b/":                               "character",
-		"s3://acme-audit/a#b/":                               "character",
-		"s3://acme-audit/a%2e%2e/":                           "character",
-		"s3://acme-audit/a\x00b/":                            "character",
-		"s3://acme-audit/a\nb/":                              "character",
-		"s3://acme-audit/a\xffb/":                            "UTF-8",
-		"s3://acme-audit/" + strings.Repeat("x", 513):        "at most 512",
+		"azure://":                                    "names no storage account; write azure://account.blob.core.windows.net/container/folder/",
+		"azure://acme.blob.core.windows.net":          "names no container",
+		"azure://acme.blob.core.windows.net/a--b/":    "container",
+		"azure://acme.blob.core.windows.net/$root/":   "container",
+		"azure://ac.blob.core.windows.net/logs/":      "storage account",
+		"azure://a.b.blob.core.windows.net/logs/":     "storage account",
+		"gs://goog-logs/":                             "Cloud Storage reserves",
+		"gs://my-google-logs/":                        "reserves",
+		"gs://192.168.5.4/":                           "IP address",
+		"gs://-acme/":                                 "begins and ends",
+		"gs://" + strings.Repeat("a", 64) + "/":       "3 to 63",
+		"s3://acme-audit/a//b/":                       "two slashes",
+		"s3://acme-audit//":                           "two slashes",
+		"s3://acme-audit/../b/":                       "another folder",
+		"s3://acme-audit/a/./b/":                      "another folder",
+		"s3://acme-audit/a./b/":                       "dot at the end",
+		"s3://acme-audit/ a/b/":                       "space at its edge",
+		"s3://acme-audit/a\\b/":                       "character",
+		"s3://acme-audit/a?b/":                        "character",
+		"s3://acme-audit/a#b/":                        "character",
+		"s3://acme-audit/a%2e%2e/":                    "character",
+		"s3://acme-audit/a\x00b/":                     "character",
+		"s3://acme-audit/a\nb/":                       "character",
+		"s3://acme-audit/a\xffb/":                     "UTF-8",
+		"s3://acme-audit/" + strings.Repeat("x", 513): "at most 512",
 	} {
 		_, err := schemas.ParseDestination(raw)
 		var field *schemas.FieldError
 		require.ErrorAs(t, err, &field, "%q", raw)
 		require.Equal(t, "destination", field.Field)
 		require.Contains(t, field.Message, says, "%q", raw)
+	}
+}
+
+// Whoever has chosen a cloud is shown how its destinations look, and no others.
+func TestParseDestinationOnACloud(t *testing.T) {
+	t.Parallel()
+	forms := map[schemas.Cloud]string{
+		schemas.AWS: "s3://bucket/folder/", schemas.Azure: "azure://account.blob.core.windows.net/container/folder/", schemas.GCP: "gs://bucket/folder/",
+	}
+	for cloud, form := range forms {
+		d, err := cloud.ParseDestination(form)
+		require.NoError(t, err)
+		require.Equal(t, cloud, d.Cloud)
+		says := map[string]string{
+			"":                    "must be a URL such as " + form,
+			"https://acme-audit/": `has the unknown scheme "https"; write ` + form,
+		}
+		for other, url := range forms {
+			if other != cloud {
+				begins, _, _ := strings.Cut(url, "://")
+				says[begins+"://"] = "is on another cloud than the integration; write " + form + ", or create an integration on that cloud"
+			}
+		}
+		for raw, message := range says {
+			_, err := cloud.ParseDestination(raw)
+			var wrong *schemas.FieldError
+			require.ErrorAs(t, err, &wrong, raw)
+			require.Equal(t, message, wrong.Message, raw)
+		}
 	}
 }
 

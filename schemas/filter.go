@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,19 +31,14 @@ func (f Filter) Equal(other Filter) bool {
 	return slices.Equal(f.Actions, other.Actions) && slices.Equal(f.ExceptActions, other.ExceptActions) && f.Outcome == other.Outcome
 }
 
-// Validate returns a *FieldError when the filter could not mean what it says.
+// Validate returns a *FieldError when the filter could not mean what it says, or
+// several joined: one for each list, and one for the outcome.
 func (f Filter) Validate() error {
-	if err := checkActions("filter.actions", f.Actions); err != nil {
-		return err
+	var outcome error
+	if f.Outcome != "" && f.Outcome != OutcomeSuccess && f.Outcome != OutcomeFailure {
+		outcome = &FieldError{"filter.outcome", "must be success or failure; leave it out for both"}
 	}
-	if err := checkActions("filter.except_actions", f.ExceptActions); err != nil {
-		return err
-	}
-	switch f.Outcome {
-	case "", OutcomeSuccess, OutcomeFailure:
-		return nil
-	}
-	return &FieldError{"filter.outcome", "must be success or failure; leave it out for both"}
+	return errors.Join(checkActions("filter.actions", f.Actions), checkActions("filter.except_actions", f.ExceptActions), outcome)
 }
 
 func checkActions(field string, patterns []string) error {

@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -49,48 +50,72 @@ var clock = regexp.MustCompile(`^([01]\d|2[0-3]):([0-5]\d)$`)
 
 // Validate checks everything but the cron fields' ranges and the time zone's
 // existence, which need more than the standard library promises on every
-// machine; the schedule adapter checks those. It returns a *FieldError.
+// machine; the schedule adapter checks those. It returns a *FieldError, or
+// several joined, one for each field that is wrong.
 func (s Schedule) Validate() error {
-	bad := func(field, format string, args ...any) error {
-		return &FieldError{"schedule." + field, fmt.Sprintf(format, args...)}
-	}
-	if err := s.onlyItsOwn(); err != nil {
-		return err
-	}
+	var own error
 	switch s.Kind {
 	case ScheduleInterval:
-		every, err := time.ParseDuration(s.Every)
-		if err != nil {
-			return bad("every", "must be a duration such as 15m or 1h")
-		}
-		if every < MinInterval || every > MaxInterval || every%time.Second != 0 {
-			return bad("every", "must be whole seconds from %s to %s", MinInterval, MaxInterval)
-		}
-	case ScheduleWeekly:
-		if len(s.Weekdays) == 0 {
-			return bad("weekdays", "must name at least one day, such as monday")
-		}
-		for _, name := range s.Weekdays {
-			if _, ok := Weekday(name); !ok {
-				return bad("weekdays", "has %q; use %s", name, strings.Join(weekdays, ", "))
-			}
-		}
-		fallthrough
+		own = s.checkEvery()
 	case ScheduleDaily:
-		if !clock.MatchString(s.At) {
-			return bad("at", "must be a time of day such as 02:00")
-		}
+		own = s.checkAt()
+	case ScheduleWeekly:
+		own = errors.Join(s.checkWeekdays(), s.checkAt())
 	case ScheduleCron:
-		if len(strings.Fields(s.Cron)) != 5 {
-			return bad("cron", "must have the five fields minute, hour, day of month, month and day of week")
-		}
-	default:
-		return bad("kind", "must be interval, daily, weekly or cron")
+		own = s.checkCron()
+	default: // of no kind is known what belongs to it
+		return errors.Join(badSchedule("kind", "must be interval, daily, weekly or cron"), s.checkJitter())
 	}
-	if s.Jitter != "" {
-		if jitter, err := time.ParseDuration(s.Jitter); err != nil || jitter < 0 || jitter > time.Hour {
-			return bad("jitter", "must be a duration from 0s to 1h")
+	return errors.Join(own, s.onlyItsOwn(), s.checkJitter())
+}
+
+func badSchedule(field, format string, args ...any) error {
+	return &FieldError{"schedule." + field, fmt.Sprintf(format, args...)}
+}
+
+func (s Schedule) checkEvery() error {
+	every, err := time.ParseDuration(s.Every)
+	if err != nil {
+		return badSchedule("every", "must be a duration such as 15m or 1h")
+	}
+	if every < MinInterval || every > MaxInterval || every%time.Second != 0 {
+		return badSchedule("every", "must be whole seconds from %s to %s", MinInterval, MaxInterval)
+	}
+	return nil
+}
+
+func (s Schedule) checkAt() error {
+	if !clock.MatchString(s.At) {
+		return badSchedule("at", "must be a time of day such as 02:00")
+	}
+	return nil
+}
+
+func (s Schedule) checkWeekdays() error {
+	if len(s.Weekdays) == 0 {
+		return badSchedule("weekdays", "must name at least one day of the week")
+	}
+	for _, name := range s.Weekdays {
+		if _, ok := Weekday(name); !ok {
+			return badSchedule("weekdays", "has %q; use %s", name, strings.Join(weekdays, ", "))
 		}
+	}
+	return nil
+}
+
+func (s Schedule) checkCron() error {
+	if len(strings.Fields(s.Cron)) != 5 {
+		return badSchedule("cron", "must have the five fields minute, hour, day of month, month and day of week")
+	}
+	return nil
+}
+
+func (s Schedule) checkJitter() error {
+	if s.Jitter == "" {
+		return nil
+	}
+	if jitter, err := time.ParseDuration(s.Jitter); err != nil || jitter < 0 || jitter > time.Hour {
+		return badSchedule("jitter", "must be a duration from 0s to 1h")
 	}
 	return nil
 }
@@ -98,6 +123,7 @@ func (s Schedule) Validate() error {
 // onlyItsOwn refuses members of another kind, which would otherwise be
 // silently without effect.
 func (s Schedule) onlyItsOwn() error {
+	var errs []error
 	for _, member := range []struct {
 		field string
 		set   bool
@@ -109,8 +135,8 @@ func (s Schedule) onlyItsOwn() error {
 		{"cron", s.Cron != "", []ScheduleKind{ScheduleCron}},
 	} {
 		if member.set && !slices.Contains(member.kinds, s.Kind) {
-			return &FieldError{"schedule." + member.field, fmt.Sprintf("does not go with kind %s; leave it out", s.Kind)}
+			errs = append(errs, badSchedule(member.field, "does not go with kind %s; leave it out", s.Kind))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

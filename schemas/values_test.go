@@ -25,6 +25,48 @@ func requireField(t *testing.T, field string, err error) {
 	require.NotEmpty(t, wrong.Message)
 }
 
+// requireFields checks that the error is about these fields, and each once.
+func requireFields(t *testing.T, want []string, err error) {
+	t.Helper()
+	var found []string
+	var look func(err error)
+	look = func(err error) {
+		if joined, several := err.(interface{ Unwrap() []error }); several {
+			for _, one := range joined.Unwrap() {
+				look(one)
+			}
+			return
+		}
+		var wrong *schemas.FieldError
+		require.ErrorAs(t, err, &wrong)
+		found = append(found, wrong.Field)
+	}
+	look(err)
+	require.ElementsMatch(t, want, found)
+}
+
+// Whoever corrects a form is told of everything at once.
+func TestEveryWrongFieldIsNamed(t *testing.T) {
+	t.Parallel()
+	requireFields(t, []string{"role_arn", "bucket_owner", "tenant_id"}, schemas.Grant{RoleARN: "x", BucketOwner: "x", TenantID: "x"}.Validate(schemas.AWS))
+	requireFields(t, []string{"role_arn", "bucket_owner", "tenant_id"}, schemas.Grant{RoleARN: "x", BucketOwner: "x", TenantID: "x"}.Validate(schemas.Azure))
+	requireFields(t, []string{"filter.actions[0]", "filter.except_actions[0]", "filter.outcome"},
+		schemas.Filter{Actions: []string{"*"}, ExceptActions: []string{"*"}, Outcome: "some"}.Validate())
+	for _, test := range []struct {
+		schedule schemas.Schedule
+		fields   []string
+	}{
+		{schemas.Schedule{Kind: schemas.ScheduleWeekly, Every: "1h", Cron: "0 0 * * *", Jitter: "2h"},
+			[]string{"schedule.weekdays", "schedule.at", "schedule.every", "schedule.cron", "schedule.jitter"}},
+		{schemas.Schedule{Kind: schemas.ScheduleInterval, At: "02:00"}, []string{"schedule.every", "schedule.at"}},
+		{schemas.Schedule{Kind: schemas.ScheduleCron, Weekdays: []string{"monday"}}, []string{"schedule.cron", "schedule.weekdays"}},
+		// What belongs to a kind that is none, nobody knows.
+		{schemas.Schedule{Kind: "hourly", Every: "1h", Jitter: "2h"}, []string{"schedule.kind", "schedule.jitter"}},
+	} {
+		requireFields(t, test.fields, test.schedule.Validate())
+	}
+}
+
 func TestCredentialsValidate(t *testing.T) {
 	t.Parallel()
 	aws := func(id, arn string) schemas.Credentials {

@@ -230,6 +230,7 @@ func TestBadBackfills(t *testing.T) {
 		"a wrong compression":  {`{"first_seq":1,"last_seq":2,"format":"csv","compression":"snappy"}`, []string{"compression"}},
 		"a path that leaves":   {`{"first_seq":1,"last_seq":2,"path_template":"../x"}`, []string{"path_template"}},
 		"a path of another":    {`{"first_seq":1,"last_seq":2,"path_template":"backfill/x"}`, []string{"path_template"}},
+		"a range and a path":   {`{"first_seq":3,"last_seq":2,"path_template":"../x"}`, []string{"first_seq", "path_template"}},
 		"a wrong filter":       {`{"first_seq":1,"last_seq":2,"filter":{"actions":["*.read"]}}`, []string{"filter.actions[0]"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -63,12 +63,11 @@ func (p *Portal) createBackfill(ctx context.Context, v *visit, f *form) (string,
 
 // rangeFrom reads the range in the way that was chosen; what was typed for the
 // other stays in the form.
-func rangeFrom(f *form) (asked service.BackfillRange, err error) {
+func rangeFrom(f *form) (service.BackfillRange, error) {
 	if f.Get(rangeField) == rangeByCount {
-		if asked.FirstSeq, err = seqFrom(f, "first_seq"); err == nil {
-			asked.LastSeq, err = seqFrom(f, "last_seq")
-		}
-		return asked, err
+		first, badFirst := seqFrom(f, "first_seq")
+		last, badLast := seqFrom(f, "last_seq")
+		return service.BackfillRange{FirstSeq: first, LastSeq: last}, together(badFirst, badLast)
 	}
 	in := formZone(f, time.UTC)
 	from, _, badFrom := localTime(f, "from", in)

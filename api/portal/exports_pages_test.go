@@ -164,13 +164,14 @@ func TestMoreFieldsOfAnExport(t *testing.T) {
 func TestAPreviewThatIsTooBusy(t *testing.T) {
 	t.Parallel()
 	var shown exportPreview
-	require.NoError(t, shown.note(nil))
-	require.NoError(t, shown.note(&service.Error{Kind: service.Busy, Detail: "Too many ask at once. Try again in a minute."}))
-	require.NoError(t, shown.note(fieldError("path_template", "is bad")))
-	require.Error(t, shown.note(errors.New("broken")))
+	f := newForm(nil)
+	require.NoError(t, shown.note(f, nil))
+	require.NoError(t, shown.note(f, &service.Error{Kind: service.Busy, Detail: "Too many ask at once. Try again in a minute."}))
+	require.NoError(t, shown.note(f, fieldError("path_template", "is bad")))
+	require.Error(t, shown.note(f, errors.New("broken")))
 	body := exportFormBody{Form: newForm(nil), Integrations: []schemas.Integration{{Name: "Archive"}}, Preview: shown}
 	html := bodyOf(t, frame{page: &page{Template: "export_form", Title: "Schedule an export", Body: body}, Zone: zone{time.UTC}})
-	require.Contains(t, html, "<li>Too many ask at once. Try again in a minute.</li><li>The path is bad.</li>")
+	require.Contains(t, html, `<p class="quiet">Too many ask at once. Try again in a minute.</p><p class="quiet">The path is bad.</p>`)
 	require.Contains(t, html, "Schedule the export</button>")
 }
 

@@ -27,7 +27,7 @@ type exportPreview struct {
 // edited; nil for a new one.
 func (p *Portal) previewExport(ctx context.Context, v *visit, f *form, existing *service.ExportView) (shown exportPreview, err error) {
 	shown.New = existing == nil
-	if err := shown.note(shown.schedule(f, v.zone)); err != nil {
+	if err := shown.note(f, shown.schedule(f, v.zone)); err != nil {
 		return shown, err
 	}
 	shape := shapeFrom(f)
@@ -39,7 +39,7 @@ func (p *Portal) previewExport(ctx context.Context, v *visit, f *form, existing 
 	}
 	preview, err := p.service.PreviewExport(ctx, v.caller, request)
 	if err != nil {
-		return shown, shown.note(asTyped(err, shape))
+		return shown, shown.note(f, asTyped(err, shape))
 	}
 	if existing != nil {
 		ownKeys(&preview, existing.Export, shape)
@@ -51,27 +51,34 @@ func (p *Portal) previewExport(ctx context.Context, v *visit, f *form, existing 
 
 // note keeps what a person can mend, or wait for: the form is of use without a
 // preview. All other errors it gives back.
-func (e *exportPreview) note(err error) error {
-	told, ok := complaints(err)
+func (e *exportPreview) note(f *form, err error) error {
+	told, ok := complaints(f, err)
 	if !ok {
 		return err
 	}
-	e.Problems = append(e.Problems, told...)
+	for _, sentence := range told {
+		if !slices.Contains(e.Problems, sentence) {
+			e.Problems = append(e.Problems, sentence)
+		}
+	}
 	return nil
 }
 
 // complaints are what is wrong in sentences, for where no field stands beside
-// them. It is false for errors that no change of what was typed, and no patience,
-// can mend.
-func complaints(err error) ([]string, bool) {
+// them. Where the form says it beside its fields, they say no more than that. It
+// is false for errors that no change of what was typed, and no patience, can
+// mend.
+func complaints(f *form, err error) ([]string, bool) {
 	var known *service.Error
 	if !errors.As(err, &known) {
 		return nil, false
 	}
-	switch known.Kind {
-	case service.Busy:
+	switch {
+	case known.Kind == service.Busy:
 		return []string{known.Detail}, true
-	case service.Invalid:
+	case known.Kind == service.Invalid && len(f.Errors) > 0:
+		return []string{"Correct the marked fields to see the whole preview."}, true
+	case known.Kind == service.Invalid:
 		told := make([]string, len(known.Fields))
 		for i, field := range known.Fields {
 			told[i] = fieldNames[field.Field] + " " + field.Message + "."

@@ -186,6 +186,12 @@ func TestRangesOfBackfills(t *testing.T) {
 	typed.Set(rangeField, rangeByCount)
 	_, err = rangeFrom(newForm(typed))
 	requireFields(t, err, schemas.FieldError{Field: "last_seq", Message: "must be the number of an event, such as 1200"})
+	typed.Set("first_seq", "")
+	_, err = rangeFrom(newForm(typed))
+	requireFields(t, err,
+		schemas.FieldError{Field: "first_seq", Message: "must be the number of an event, such as 1200"},
+		schemas.FieldError{Field: "last_seq", Message: "must be the number of an event, such as 1200"})
+	typed.Set("first_seq", " 12 ")
 	typed.Set("last_seq", "15")
 	asked, err = rangeFrom(newForm(typed))
 	require.NoError(t, err)

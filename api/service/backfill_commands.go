@@ -40,9 +40,6 @@ func (s *Service) CreateBackfill(ctx context.Context, call Call, in CreateBackfi
 	if err != nil {
 		return schemas.Operation{}, err
 	}
-	if err := invalid(in.Range.check()); err != nil {
-		return schemas.Operation{}, err
-	}
 	return s.command(ctx, org, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
 		export, err := lockExport(ctx, tx, in.ExportID)
 		if err != nil {
@@ -52,7 +49,7 @@ func (s *Service) CreateBackfill(ctx context.Context, call Call, in CreateBackfi
 			return schemas.Operation{}, err
 		}
 		export = in.apply(export)
-		if err := invalid(checkShape(export, in.Compression == nil)...); err != nil {
+		if err := invalid(append(checkShape(export, in.Compression == nil), in.Range.check())...); err != nil {
 			return schemas.Operation{}, err
 		}
 		return startBackfill(ctx, tx, call.Caller, export, in.Range)

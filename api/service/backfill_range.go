@@ -43,7 +43,7 @@ func (r BackfillRange) checkNumbers() error {
 	case *r.FirstSeq < 1:
 		return rangeError("first_seq", "must be at least 1")
 	case *r.FirstSeq > *r.LastSeq:
-		return rangeError("first_seq", "must not be greater than last_seq")
+		return rangeError("first_seq", "must not be beyond the end of the range")
 	}
 	return nil
 }
@@ -54,8 +54,14 @@ func (r BackfillRange) checkTimes() error {
 		return rangeError("from", "is required, together with to")
 	case r.To == nil:
 		return rangeError("to", "is required, together with from")
-	case !r.From.Before(*r.To):
-		return rangeError("from", "must be before to")
+	}
+	return checkOrder(*r.From, *r.To)
+}
+
+// checkOrder refuses a range of time that ends before anything can be in it.
+func checkOrder(from, to time.Time) error {
+	if !from.Before(to) {
+		return rangeError("from", "must be earlier than the end of the range")
 	}
 	return nil
 }
@@ -97,7 +103,7 @@ func (r BackfillRange) resolve(ctx context.Context, tx *postgres.Tx, request sch
 	}
 	last = min(behind, request.FirstSeq) - 1
 	if first > last {
-		return 0, 0, invalid(rangeError("from", "and to hold no event; %s", kept))
+		return 0, 0, invalid(rangeError("from", "begins a range without events; %s", kept))
 	}
 	return first, last, nil
 }

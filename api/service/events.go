@@ -190,8 +190,8 @@ func (f EventFilter) check() error {
 		return nil
 	}
 	var order error
-	if f.From != nil && f.To != nil && !f.From.Before(*f.To) {
-		order = &schemas.FieldError{Field: "from", Message: "must be before to"}
+	if f.From != nil && f.To != nil {
+		order = checkOrder(*f.From, *f.To)
 	}
 	return invalid(text("action", f.Action), text("actor_email", f.ActorEmail), text("actor_id", f.ActorID), text("actor", f.Actor), order)
 }

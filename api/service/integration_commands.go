@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -33,10 +32,6 @@ func (s *Service) UpdateDestination(ctx context.Context, call Call, in UpdateDes
 	if err != nil {
 		return schemas.Operation{}, err
 	}
-	destination, err := schemas.ParseDestination(in.Destination)
-	if err != nil {
-		return schemas.Operation{}, invalid(err)
-	}
 	return s.command(ctx, org, call, in, func(tx *postgres.Tx) (schemas.Operation, error) {
 		integration, open, err := lockLive(ctx, tx, in.IntegrationID)
 		if err != nil {
@@ -45,7 +40,8 @@ func (s *Service) UpdateDestination(ctx context.Context, call Call, in UpdateDes
 		if in.Former != "" && in.Former != integration.Destination.String() {
 			return schemas.Operation{}, conflict("The destination has been changed meanwhile, to %s. Look at it, and save again to change it to yours.", integration.Destination)
 		}
-		if err := invalid(checkMove(integration, destination, in.BucketOwner)); err != nil {
+		destination, err := moved(integration, in)
+		if err != nil {
 			return schemas.Operation{}, err
 		}
 		if update, updating := find(open, schemas.OpUpdateDestination); updating {
@@ -59,22 +55,18 @@ func (s *Service) UpdateDestination(ctx context.Context, call Call, in UpdateDes
 	})
 }
 
-func checkMove(integration schemas.Integration, to schemas.Destination, bucketOwner string) error {
-	bad := func(format string, args ...any) error {
-		return &schemas.FieldError{Field: "destination", Message: fmt.Sprintf(format, args...)}
-	}
-	if to.Cloud != integration.Cloud {
-		return bad("is on %s, but this integration is on %s; to change the cloud, delete this integration and create a new one", to.Cloud, integration.Cloud)
-	}
+// moved is the destination that an integration is to have.
+func moved(integration schemas.Integration, in UpdateDestination) (schemas.Destination, error) {
+	to, badPlace := integration.Cloud.ParseDestination(in.Destination)
 	grant := integration.Grant
-	grant.BucketOwner = bucketOwner
-	if err := grant.Validate(integration.Cloud); err != nil {
-		return err
+	grant.BucketOwner = in.BucketOwner
+	if err := invalid(badPlace, grant.Validate(integration.Cloud)); err != nil {
+		return to, err
 	}
 	if to == integration.Destination && grant.BucketAccount() == integration.Grant.BucketAccount() {
-		return bad("is the integration's destination already")
+		return to, invalid(&schemas.FieldError{Field: "destination", Message: "is the integration's destination already"})
 	}
-	return nil
+	return to, nil
 }
 
 // CheckAccess is a request to probe an integration's destination now. With

@@ -180,13 +180,7 @@ func (s *Service) placeOf(cloud schemas.Cloud, url string) (schemas.Provisioner,
 	if !known {
 		return "", schemas.Destination{}, &schemas.FieldError{Field: "cloud", Message: fmt.Sprintf("must be one of %v", schemas.Clouds())}
 	}
-	destination, err := schemas.ParseDestination(url)
-	if err == nil && destination.Cloud != cloud {
-		err = &schemas.FieldError{
-			Field:   "destination",
-			Message: fmt.Sprintf("is on %s, but cloud is %s; change one of them", destination.Cloud, cloud),
-		}
-	}
+	destination, err := cloud.ParseDestination(url)
 	return provisioner, destination, err
 }
 

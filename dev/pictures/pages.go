@@ -92,7 +92,7 @@ func (o *Scene) organizationPages() []Page {
 		{Name: "api-key-new", Path: o.acme("/api-keys/new"), Says: "Create key"},
 		{
 			Name: "api-key-new-refused", Path: o.acme("/api-keys/new"), Status: http.StatusUnprocessableEntity,
-			Do: []Step{choose("Viewer"), click("Create key")}, Says: "Nothing was saved yet",
+			Do: []Step{choose("Viewer"), click("Create key")}, Says: "Nothing was done yet",
 		},
 		{
 			Name: "api-key-created", Path: o.globex("/api-keys/new"),
@@ -105,7 +105,7 @@ func (o *Scene) organizationPages() []Page {
 		{Name: "mails-saved", Path: o.acme("/notices?saved=1"), Says: "Addresses saved"},
 		{
 			Name: "mails-refused", Path: o.acme("/notices"), Status: http.StatusUnprocessableEntity,
-			Do: []Step{fill("Mail addresses", "security@acme.example\nnobody"), click("Save")}, Says: "Nothing was saved yet",
+			Do: []Step{fill("Mail addresses", "security@acme.example\nnobody"), click("Save")}, Says: "Nothing was done yet",
 		},
 		{Name: "account", Path: "/account", Says: "Sign out everywhere"},
 		{Name: "menu-organizations", Path: o.acme("/audit-logging"), Do: []Step{click("Organization: Acme")}, Says: "Globex"},
@@ -158,7 +158,7 @@ func (o *Scene) operatorPages() []Page {
 		{Name: "operator-provision", Path: provision, Says: "Service account"},
 		{
 			Name: "operator-provision-refused", Path: provision, Status: http.StatusUnprocessableEntity,
-			Do: []Step{fill("Service account", "nobody"), click("Hand in")}, Says: "Nothing was saved yet",
+			Do: []Step{fill("Service account", "nobody"), click("Hand in")}, Says: "Nothing was done yet",
 		},
 		{Name: "operator-replace", Path: "/operator/integrations/" + o.admin.Org.ID.String() + "/" + o.awaiting.String() + "/provision", Says: "Consent URL"},
 		{Name: "operator-failing", Path: "/operator/exports", Says: "Hot standby"},
@@ -168,7 +168,7 @@ func (o *Scene) operatorPages() []Page {
 		{Name: "operator-organization-new", Path: "/operator/orgs/new", Says: "Create organization"},
 		{
 			Name: "operator-organization-refused", Path: "/operator/orgs/new", Status: http.StatusUnprocessableEntity,
-			Do: []Step{fill("Mail addresses", "nobody"), click("Create organization")}, Says: "Nothing was saved yet",
+			Do: []Step{fill("Mail addresses", "nobody"), click("Create organization")}, Says: "Nothing was done yet",
 		},
 		{Name: "operator-organization-created", Path: "/operator/orgs/" + o.empty.ID.String() + "?created=" + o.empty.ID.String(), Says: "Organization created"},
 		{Name: "operator-health", Path: "/operator/health", Says: "Temporal"},

@@ -22,7 +22,7 @@ func (o *Scene) exportPages() []Page {
 // exportForms are the forms about exports, as they are shown and as they come
 // again.
 func (o *Scene) exportForms() []Page {
-	const refused, says = http.StatusUnprocessableEntity, "Nothing was saved yet"
+	const refused, says = http.StatusUnprocessableEntity, "Nothing was done yet"
 	create, edit := o.acme("/exports/new?integration="+o.active.String()), o.export(o.nightly, "/edit")
 	backfill, start := o.export(o.nightly, "/backfill"), click("Start the backfill")
 	return []Page{

@@ -39,7 +39,7 @@ func (o *Scene) integrationPages() []Page {
 // they come again.
 func (o *Scene) integrationForms() []Page {
 	add, create := o.acme("/audit-logging/add"), click("Create storage integration")
-	const refused, says = http.StatusUnprocessableEntity, "Nothing was saved yet"
+	const refused, says = http.StatusUnprocessableEntity, "Nothing was done yet"
 	return []Page{
 		{Name: "add", Path: add, Says: "Create a storage integration"},
 		{Name: "add-refused-aws", Path: add, Status: refused, Says: says, Do: []Step{
@@ -56,7 +56,7 @@ func (o *Scene) integrationForms() []Page {
 			fill("Destination", "gs://elsewhere/audit/"), click("Save"),
 		}},
 		{Name: "integration-delete", Path: o.integration(o.active, "/delete"), Says: "Delete all linked scheduled exports"},
-		{Name: "integration-delete-refused", Path: o.integration(o.active, "/delete"), Status: refused, Says: "Nothing was deleted yet", Do: []Step{
+		{Name: "integration-delete-refused", Path: o.integration(o.active, "/delete"), Status: refused, Says: says, Do: []Step{
 			fill("Type the integration’s name to confirm", "security"), send,
 		}},
 		{Name: "ownership-none", Path: o.integration(o.provisioning, "/ownership"), Says: "No code has been put there yet"},
@@ -81,7 +81,7 @@ func (o *Scene) dialogPages() []Page {
 		{Name: "dialog-api-key", Path: o.acme("/api-keys"), Do: []Step{click("Create key")}, Says: "Which program uses it"},
 		{
 			Name: "dialog-api-key-refused", Path: o.acme("/api-keys"), Status: http.StatusUnprocessableEntity,
-			Do: []Step{click("Create key"), click("Create key")}, Says: "Nothing was saved yet",
+			Do: []Step{click("Create key"), click("Create key")}, Says: "Nothing was done yet",
 		},
 	}
 }

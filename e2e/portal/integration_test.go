@@ -87,9 +87,10 @@ func TestAddWrong(t *testing.T) {
 			ada.fill("Name", "Archive")
 			ada.fill("Destination", "https://example.com/bucket")
 			ada.fill("Role ARN", "arn:aws:iam::12:user/nobody")
+			ada.fill("Account that owns the bucket", "12")
 			ada.click("Create storage integration")
-			ada.sees("Nothing was saved yet")
-			ada.wrong(map[string]string{"Destination": "", "Role ARN": ""})
+			ada.sees("Nothing was done yet: 3 values below are wrong.")
+			ada.wrong(map[string]string{"Destination": "s3://bucket/folder/", "Role ARN": "", "Account that owns the bucket": ""})
 			for label, typed := range map[string]string{"Name": "Archive", "Destination": "https://example.com/bucket", "Role ARN": "arn:aws:iam::12:user/nobody"} {
 				value, err := ada.Value(label)
 				ada.must(err)

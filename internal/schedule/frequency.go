@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -16,16 +17,22 @@ import (
 
 // Validate checks a schedule completely: what schemas.Schedule.Validate
 // checks, the ranges of the cron fields, that the cron expression ever
-// matches, and that the time zone exists. It returns a *schemas.FieldError.
+// matches, and that the time zone exists. It returns a *schemas.FieldError, or
+// several joined; of two about the same field the first counts.
 func Validate(s schemas.Schedule) error {
-	if err := s.Validate(); err != nil {
-		return err
+	zone, badZone := loadZone(s.TimeZone)
+	return errors.Join(s.Validate(), checkCron(s, cmp.Or(zone, time.UTC)), badZone)
+}
+
+func checkCron(s schemas.Schedule, zone *time.Location) error {
+	if s.Kind != schemas.ScheduleCron {
+		return nil
 	}
-	f, err := parse(s)
+	calendar, err := parseCron(s.Cron, zone)
 	if err != nil {
 		return err
 	}
-	if f.next(time.Now()).IsZero() {
+	if calendar.Next(time.Now().In(zone)).IsZero() {
 		return &schemas.FieldError{Field: "schedule.cron", Message: "names a date that does not come, such as February 30"}
 	}
 	return nil
@@ -145,7 +152,7 @@ func parseCron(expression string, zone *time.Location) (*cron.SpecSchedule, erro
 	}
 	// The library would take a zone from the expression, and ours is elsewhere.
 	if strings.Contains(expression, "TZ=") {
-		return nil, bad(errors.New("the time zone goes into time_zone"))
+		return nil, bad(errors.New("the time zone has a field of its own"))
 	}
 	parsed, err := cronParser.Parse(expression)
 	if err != nil {

@@ -72,6 +72,21 @@ func TestValidateRefuses(t *testing.T) {
 	}
 }
 
+// What is wrong in one field does not hide what is wrong in another.
+func TestValidateNamesEveryField(t *testing.T) {
+	t.Parallel()
+	for fields, s := range map[string]schemas.Schedule{
+		"at time_zone":          {Kind: schemas.ScheduleDaily, TimeZone: "Nowhere/Land"},
+		"weekdays at time_zone": {Kind: schemas.ScheduleWeekly, TimeZone: "Nowhere/Land"},
+		"cron jitter time_zone": {Kind: schemas.ScheduleCron, Cron: "60 * * * *", Jitter: "2h", TimeZone: "Local"},
+	} {
+		err := schedule.Validate(s)
+		for field := range strings.FieldsSeq(fields) {
+			require.ErrorContains(t, err, "schedule."+field+" ")
+		}
+	}
+}
+
 // Whatever an admin writes is either refused as a field error or can be
 // scheduled.
 func TestValidateAnything(t *testing.T) {
