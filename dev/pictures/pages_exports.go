@@ -36,7 +36,7 @@ func (o *Scene) exportForms() []Page {
 		{Name: "export-edit-refused", Path: edit, Status: refused, Says: says, Do: []Step{
 			fill("Name", ""), choose("Weekly"), fill("Time of day", ""), fill("Time zone", "Nowhere/Land"), click("Save"),
 		}},
-		{Name: "export-edit-every", Path: edit, Do: []Step{choose("Every …")}, Says: "Runs every hour"},
+		{Name: "export-edit-every", Path: edit, Do: []Step{choose("Every …")}, Says: "seconds minutes hours days"},
 		{Name: "export-resume", Path: o.export(o.moved, "/resume"), Says: "It will deliver to"},
 		{Name: "export-relink", Path: o.export(o.orphan, "/relink"), Says: "Storage integration"},
 		{Name: "export-relink-refused", Path: o.export(o.orphan, "/relink"), Status: refused, Says: says, Do: []Step{click("Link")}},

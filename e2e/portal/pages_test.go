@@ -15,7 +15,7 @@ import (
 )
 
 // theScene is the organization with something in every state. It is made once,
-// and nothing in it is changed.
+// and nothing that its pages show is changed.
 var theScene = sync.OnceValues(func() (*pictures.Scene, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
