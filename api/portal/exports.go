@@ -42,7 +42,7 @@ func adminsOnly(v *visit) error {
 	if v.admin() {
 		return nil
 	}
-	return &service.Error{Kind: service.Forbidden, Detail: "You are a viewer of this organization; its admins give commands. Ask one of them."}
+	return &service.Error{Kind: service.Forbidden, Detail: "You are a viewer of this organization; only its admins can change things. Ask one of them."}
 }
 
 // exportOf reads the export of the path.

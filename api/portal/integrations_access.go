@@ -56,10 +56,10 @@ func accessOf(i schemas.Integration, operations []operationRow, path string, now
 	case i.Access == schemas.AccessGranted:
 		a.Tone, a.Headline = "good", "Granted: Auditferry may write to the destination."
 		if warned(i.Report) {
-			a.Tone, a.Headline = "warn", "Granted, but something is not as it should be. Exports work."
+			a.Tone, a.Headline = "warn", "Granted, and exports work, but a step below needs a look."
 		}
 	case i.Access == schemas.AccessDenied:
-		a.Tone, a.Headline = "bad", "It does not work as things are, and is not tried again by itself. Correct it, then check again."
+		a.Tone, a.Headline = "bad", "Denied, and not tried again by itself. Do what is said below, then check again."
 	case i.Ownership.State == schemas.OwnershipWaiting:
 		a.Tone, a.Headline = "warn", "Auditferry waits for the code that shows that the destination is yours."
 	case a.Report == nil:

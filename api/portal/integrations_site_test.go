@@ -24,7 +24,7 @@ func TestIntegrationFormsAreForAdmins(t *testing.T) {
 	for _, route := range []string{"/orgs/:org/audit-logging/add", integrationRoute + "/edit", integrationRoute + "/delete", integrationRoute + "/ownership"} {
 		a := vic.get(acme.at(acme.org, route))
 		require.Equal(t, http.StatusForbidden, a.status, route)
-		require.Contains(t, a.body, "its admins give commands", route)
+		require.Contains(t, a.body, "only its admins can change things", route)
 		require.NotContains(t, a.body, "Cancel", route)
 	}
 }

@@ -34,7 +34,7 @@ var occasions = []struct {
 }{
 	{"While an integration is set up or changed", []occasion{
 		{"Credentials ready", "when there is something to do in your cloud, with the values and the steps"},
-		{"Access verified", "when the destination accepts our writes for the first time, or again"},
+		{"Access verified", "when the destination accepts Auditferry’s writes for the first time, or again"},
 		{"No access", "when the access check has given up, with what the cloud answered and what to do"},
 		{"Destination updated", "when an update has been carried out, with what became of the linked exports"},
 		{"Integration deleted", "when it has been deleted, with what became of the linked exports"},
@@ -43,7 +43,7 @@ var occasions = []struct {
 		{"Export failing", "once, when a run has failed for good; retries that succeed send none"},
 		{"Export still failing", "once a day while that goes on"},
 		{"Export recovered", "when it delivers again"},
-		{"Events expiring", "7, 3 and 1 days before events are lost that an export has not delivered"},
+		{"Events expiring", "7 days, 3 days and 1 day before undelivered events are lost"},
 		{"Events expired", "when that has happened"},
 	}},
 }

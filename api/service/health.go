@@ -172,7 +172,7 @@ func waiting(part Part, pile postgres.Pile, none, what, todo string) Part {
 	if pile.Oldest == nil {
 		return part
 	}
-	part.Found = fmt.Sprintf("%d %s, the oldest since then.", pile.Count, what)
+	part.Found = fmt.Sprintf("%d %s; the oldest is from the time beside this.", pile.Count, what)
 	switch waited := time.Since(*pile.Oldest); {
 	case waited > stuckAfter:
 		part.State, part.Todo = PartBad, todo

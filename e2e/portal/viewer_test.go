@@ -144,7 +144,7 @@ func TestViewerIsRefused(t *testing.T) {
 		reply, err := vic.Fetch(http.MethodGet, path, nil)
 		vic.must(err)
 		require.Equal(t, http.StatusForbidden, reply.Status, path)
-		require.Contains(t, reply.Body, "its admins give commands", path)
+		require.Contains(t, reply.Body, "only its admins can change things", path)
 		for _, from := range []string{at("audit-logging"), at("integrations", integration.String()), at("integrations", integration.String(), "credentials")} {
 			vic.visit(from)
 			links, err := vic.Links()
