@@ -68,7 +68,7 @@ var doneTexts = map[schemas.OperationKind]struct{ doing, done, failed string }{
 	schemas.OpRunExport:         {"Starting a run …", "Run started", "No run started"},
 	schemas.OpDeleteExport:      {"Deleting the export …", "Export deleted", "Export not deleted"},
 	schemas.OpBackfillExport:    {"The backfill is under way …", "Backfill delivered", "Backfill not delivered"},
-	schemas.OpCancelBackfill:    {"Cancelling the backfill …", "Backfill cancelled", "Backfill not cancelled"},
+	schemas.OpCancelBackfill:    {"Ending the backfill …", "Backfill cancelled", "Backfill not cancelled"},
 }
 
 func outcomeText(o schemas.OperationOutcome) string {
