@@ -79,7 +79,6 @@ type exportRow struct {
 	Integration schemas.Integration
 	Last        *service.RunView // nil: none so far
 	Next        *time.Time       // nil: none will start
-	Upcoming    upcoming         // the next runs, as they are written
 	Clock       lossClock
 	Trouble     *trouble // of the last run, if it matters still; nil: none
 }
@@ -131,9 +130,7 @@ func (p *Portal) exportRows(ctx context.Context, v *visit, exports []service.Exp
 		if run, ran := last[export.ID]; ran {
 			rows[i].Last, rows[i].Trouble = &run, troubleNow(run, export)
 		}
-		next := nextRuns(export.Export)
-		rows[i].Upcoming = upcomingOf(export.Schedule, next, v.zone)
-		if len(next) > 0 {
+		if next := nextRuns(export.Export); len(next) > 0 {
 			rows[i].Next = &next[0]
 		}
 	}

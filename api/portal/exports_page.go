@@ -12,6 +12,7 @@ import (
 type exportBody struct {
 	exportRow
 	Path       string            // of the page
+	Upcoming   upcoming          // the next runs, as they are written
 	FirstWaits bool              // the first delivery could be made now
 	Runs       []service.RunView // the latest, backfills' too
 	Backfills  []backfillRow
@@ -30,7 +31,10 @@ func (p *Portal) export(ctx context.Context, v *visit) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	body := exportBody{exportRow: row, Path: v.path("exports", row.ID.String())}
+	body := exportBody{
+		exportRow: row, Path: v.path("exports", row.ID.String()),
+		Upcoming: upcomingOf(row.Schedule, nextRuns(row.Export), v.zone),
+	}
 	runs, err := p.service.Runs(ctx, v.caller, row.ID, service.Page{Limit: shownRuns})
 	if err != nil {
 		return nil, err
